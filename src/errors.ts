@@ -74,3 +74,17 @@ export class ExternalDataError extends OctavoError {
     super(`External data of tensor "${tensor}" (location "${location}"): ${detail}`);
   }
 }
+
+/** A safetensors file whose header and bytes do not fit together. */
+export class SafetensorsError extends OctavoError {
+  readonly code = "safetensors";
+  constructor(
+    readonly detail: string,
+    readonly path: string | undefined = undefined,
+  ) {
+    super(
+      `${path ?? "The file"} is not a readable safetensors file: ${detail}. ` +
+        `Save or download it again.`,
+    );
+  }
+}
