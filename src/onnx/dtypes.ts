@@ -35,6 +35,8 @@ export const DTYPES = {
   float8e8m0: { code: 24, bits: 8, kind: "float" },
   uint2: { code: 25, bits: 2, kind: "uint" },
   int2: { code: 26, bits: 2, kind: "int" },
+  float6e2m3: { code: 27, bits: 6, kind: "float" },
+  float6e3m2: { code: 28, bits: 6, kind: "float" },
 } as const satisfies Record<string, DTypeRow>;
 
 export type DType = keyof typeof DTYPES;
@@ -60,7 +62,7 @@ export function elementCount(dims: readonly number[]): number {
   return n;
 }
 
-/** Bytes that `count` elements take in raw form (4-bit and 2-bit types are packed, the last byte padded). */
+/** Bytes that `count` elements take in raw form (types below 8 bits are packed, the last byte padded). */
 export function byteLengthOf(dtype: DType, count: number): number {
   return Math.ceil((count * DTYPES[dtype].bits) / 8);
 }

@@ -163,18 +163,19 @@ export interface TensorProto extends Unknowns {
   dims?: Int64[];
   dataType?: number;
   segment?: TensorSegment;
-  floatData?: Float32Array;
-  int32Data?: Int32Array;
+  // The typed fields hold their elements as little-endian bytes, 4 or 8 each, whatever their encoding in the file (varints for integers).
+  floatData?: Blob;
+  int32Data?: Blob;
   stringData?: Uint8Array[];
-  int64Data?: BigInt64Array;
+  int64Data?: Blob;
   name?: string;
   docString?: string;
   rawData?: Blob;
   externalData?: StringStringEntryProto[];
   /** 0 in the file (or absent), 1 = external. */
   dataLocation?: number;
-  doubleData?: Float64Array;
-  uint64Data?: BigUint64Array;
+  doubleData?: Blob;
+  uint64Data?: Blob;
   metadataProps?: StringStringEntryProto[];
 }
 
