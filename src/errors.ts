@@ -88,3 +88,129 @@ export class SafetensorsError extends OctavoError {
     );
   }
 }
+
+/** A weight that holds NaN or an infinity: no scale can cover it. */
+export class WeightNotFiniteError extends OctavoError {
+  readonly code = "weight-not-finite";
+  constructor(
+    readonly tensor: string,
+    readonly value: number,
+    readonly index: number,
+  ) {
+    super(
+      `Weight "${tensor}" holds ${value} at element ${index}; a weight must be finite to be quantized. ` +
+        `Check the training run or the export, or leave its layer in float (--exclude).`,
+    );
+  }
+}
+
+/** A model that does not fit the 2 GB which protobuf allows for one message. */
+export class ModelTooLargeError extends OctavoError {
+  readonly code = "model-too-large";
+  constructor(
+    readonly bytes: number,
+    readonly limit: number,
+  ) {
+    super(
+      `The model takes ${bytes} bytes as one file, ONNX allows ${limit}. ` +
+        `Write its weights into a file beside it (external data).`,
+    );
+  }
+}
+
+/** No model where one was named: the file is missing, or it cannot be opened. */
+export class ModelNotFoundError extends OctavoError {
+  readonly code = "model-not-found";
+  constructor(
+    readonly path: string,
+    readonly detail: string,
+  ) {
+    super(`Cannot read the model ${path}: ${detail}.`);
+  }
+}
+
+/** An output that is there already. */
+export class OutputExistsError extends OctavoError {
+  readonly code = "output-exists";
+  constructor(
+    readonly path: string,
+    readonly detail = "it exists already",
+  ) {
+    super(
+      `Not written to ${path}: ${detail}. Choose another output, or overwrite it with --force.`,
+    );
+  }
+}
+
+/** An output that is a file the model is being read from; it is never overwritten, by force neither. */
+export class OutputIsInputError extends OctavoError {
+  readonly code = "output-is-input";
+  constructor(readonly path: string) {
+    super(
+      `Not written to ${path}: the model is read from this file, and an input is never overwritten. ` +
+        `Choose another output.`,
+    );
+  }
+}
+
+/** An output that could not be written whole; nothing of it was left behind. */
+export class WriteFailedError extends OctavoError {
+  readonly code = "write-failed";
+  constructor(
+    readonly path: string,
+    readonly detail: string,
+    options?: { cause?: unknown },
+  ) {
+    super(`Could not write ${path}: ${detail}. Nothing of it was left behind.`, options);
+  }
+}
+
+/** A plan that is not one, or does not fit the model or the target. */
+export class PlanError extends OctavoError {
+  readonly code = "plan";
+  constructor(
+    readonly detail: string,
+    readonly path: string | undefined = undefined,
+  ) {
+    super(
+      `The plan${path === undefined ? "" : ` ${path}`} cannot be used: ${detail}. ` +
+        `Expected a plan as --write-plan writes it for the same model.`,
+    );
+  }
+}
+
+/** A model that is quantized already: quantizing it again would only lose accuracy. */
+export class AlreadyQuantizedError extends OctavoError {
+  readonly code = "already-quantized";
+  constructor(readonly form: string) {
+    super(`The model is quantized already (${form}). Give the float model it was made from.`);
+  }
+}
+
+/** No site of the model can be quantized for the target. */
+export class NothingToQuantizeError extends OctavoError {
+  readonly code = "nothing-to-quantize";
+  constructor(
+    readonly sites: number,
+    readonly reasons: readonly string[],
+  ) {
+    super(
+      sites === 0
+        ? "Nothing to quantize: the graph has no product with a constant weight and no embedding. " +
+            "Expected a Transformer with its weights in the file."
+        : `Nothing to quantize: all ${sites} sites stay in float (${reasons.join("; ")}).`,
+    );
+  }
+}
+
+/** A combination that a target does not have; the message names what it has instead. */
+export class UnsupportedError extends OctavoError {
+  readonly code = "unsupported";
+  constructor(
+    readonly got: string,
+    readonly reason: string,
+    readonly alternatives: string,
+  ) {
+    super(`${got} is not possible: ${reason}. ${alternatives}`);
+  }
+}

@@ -272,6 +272,16 @@ export const SCHEMA: { readonly [N in MessageName]: Fields<Messages[N]> } = {
   },
 };
 
+/** Wire types of protobuf. */
+export const WIRE = {
+  varint: 0,
+  fixed64: 1,
+  length: 2,
+  group: 3,
+  endGroup: 4,
+  fixed32: 5,
+} as const;
+
 /** A message as the loops see it. Property names come from the table, never from a file. */
 export interface PlainMessage {
   [field: string]: unknown;
@@ -287,16 +297,28 @@ export interface MessageType {
   readonly fields: readonly FieldType[];
 }
 
-export interface FieldType {
+interface FieldHead {
   readonly name: string;
   readonly number: number;
-  readonly label: Label;
-  /** The kind of a field that holds no message. */
-  readonly scalar: ScalarKind | undefined;
-  readonly message: MessageType | undefined;
-  /** Names of the other fields of the same oneof. */
-  readonly rivals: readonly string[];
 }
+
+/** What the loops do with a field: go into a message, take a scalar, or take a run of numbers as a blob. */
+export type FieldType = FieldHead &
+  (
+    | {
+        readonly shape: "message";
+        readonly type: MessageType;
+        readonly many: boolean;
+        readonly rivals: readonly string[];
+      }
+    | {
+        readonly shape: "scalar";
+        readonly kind: ScalarKind;
+        readonly many: boolean;
+        readonly rivals: readonly string[];
+      }
+    | { readonly shape: "packed"; readonly kind: NumberKind }
+  );
 
 const compiled = compile();
 
@@ -306,26 +328,24 @@ export function messageType(name: MessageName): MessageType {
   return type;
 }
 
-function compile(): Map<string, MessageType> {
+function compile(): Map<Kind, MessageType> {
   type Draft = { name: MessageName; byNumber: (FieldType | undefined)[]; fields: FieldType[] };
-  const types = new Map<string, Draft>();
-  const names = Object.keys(SCHEMA) as MessageName[];
-  for (const name of names) types.set(name, { name, byNumber: [], fields: [] });
+  const types = new Map<Kind, Draft>();
+  for (const name of Object.keys(SCHEMA) as MessageName[])
+    types.set(name, { name, byNumber: [], fields: [] });
   for (const draft of types.values()) {
     const rows: [string, Field][] = Object.entries(SCHEMA[draft.name]);
     for (const [name, { number, kind, label, oneof }] of rows) {
-      const message = types.get(kind);
-      const rivals = rows.filter(
-        ([n, f]) => n !== name && f.oneof !== undefined && f.oneof === oneof,
-      );
-      draft.fields.push({
-        name,
-        number,
-        label,
-        scalar: message === undefined ? (kind as ScalarKind) : undefined,
-        message,
-        rivals: rivals.map(([n]) => n),
-      });
+      const head = { name, number };
+      const many = label === "many";
+      const rivals = rows
+        .filter(([other, field]) => other !== name && oneof !== undefined && field.oneof === oneof)
+        .map(([other]) => other);
+      const type = types.get(kind);
+      if (type !== undefined) draft.fields.push({ ...head, shape: "message", type, many, rivals });
+      else if (label === "packed")
+        draft.fields.push({ ...head, shape: "packed", kind: kind as NumberKind });
+      else draft.fields.push({ ...head, shape: "scalar", kind: kind as ScalarKind, many, rivals });
     }
     draft.fields.sort((a, b) => a.number - b.number);
     draft.byNumber = Array.from({ length: 32 }, (_, n) => draft.fields.find((f) => f.number === n));
