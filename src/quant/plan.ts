@@ -1,0 +1,124 @@
+// The plan: for each site whether it is quantized and how. Pure data, JSON that a person can read, edit and pass back.
+import * as v from "valibot";
+import { PlanError } from "../errors.js";
+import type { Site, SiteKind } from "./sites.js";
+
+export const MODES = ["dynamic", "static", "qat"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** How a constant is written: symmetric INT8 codes, one scale per output channel (products) or per row (tables). */
+export interface WeightSpec {
+  readonly dtype: "int8";
+  readonly granularity: "per-channel";
+  /** Codes stay within ±limit: 127, or 64 for CPUs that saturate sums of two products. */
+  readonly limit: number;
+}
+
+/** How an activation becomes 8 bits. `dynamic`: asymmetric UINT8 per tensor, its range found at run time. */
+export interface ActivationSpec {
+  readonly dtype: "uint8";
+  readonly granularity: "per-tensor";
+  readonly range: "dynamic";
+}
+
+export type SitePlan =
+  | {
+      readonly kind: SiteKind;
+      readonly quantize: true;
+      readonly weight: WeightSpec;
+      /** Absent where only the constant is stored in 8 bits (an embedding, a product that is computed once on loading). */
+      readonly activation?: ActivationSpec | undefined;
+      /** What the reader of a plan should know; free text. */
+      readonly note?: string | undefined;
+    }
+  | { readonly kind: SiteKind; readonly quantize: false; readonly reason: string };
+
+export interface Plan {
+  readonly format: "octavo-plan";
+  readonly version: 1;
+  readonly mode: Mode;
+  readonly target: string;
+  /** By site name, in the order of the graph. */
+  readonly sites: ReadonlyMap<string, SitePlan>;
+}
+
+const weightSchema = v.strictObject({
+  dtype: v.literal("int8"),
+  granularity: v.literal("per-channel"),
+  limit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(127)),
+});
+
+const activationSchema = v.strictObject({
+  dtype: v.literal("uint8"),
+  granularity: v.literal("per-tensor"),
+  range: v.literal("dynamic"),
+});
+
+const kindSchema = v.picklist(["linear", "embedding", "attention", "convolution", "opaque"]);
+
+const sitePlanSchema = v.variant("quantize", [
+  v.strictObject({
+    kind: kindSchema,
+    quantize: v.literal(true),
+    weight: weightSchema,
+    activation: v.optional(activationSchema),
+    note: v.optional(v.string()),
+  }),
+  v.strictObject({
+    kind: kindSchema,
+    quantize: v.literal(false),
+    reason: v.optional(v.string(), "switched off in the plan"),
+  }),
+]);
+
+const planSchema = v.strictObject({
+  format: v.literal("octavo-plan"),
+  version: v.literal(1),
+  mode: v.picklist(MODES),
+  target: v.string(),
+  sites: v.record(v.string(), sitePlanSchema),
+});
+
+/** The plan as JSON text, a site per paragraph; `parsePlan` reads it back to the same plan. */
+export function planToJson(plan: Plan): string {
+  return `${JSON.stringify({ ...plan, sites: Object.fromEntries(plan.sites) }, undefined, 2)}\n`;
+}
+
+/** Reads a plan. Throws PlanError for what is no plan, naming the place and what is allowed there. */
+export function parsePlan(text: string, path?: string): Plan {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new PlanError(`not JSON: ${detail}`, path);
+  }
+  const result = v.safeParse(planSchema, data);
+  if (!result.success) {
+    const issue = result.issues[0];
+    const at = issue.path?.map((p) => String(p.key)).join(" → ");
+    throw new PlanError(`${at ? `${at}: ` : ""}${issue.message}`, path);
+  }
+  const { sites, ...rest } = result.output;
+  return { ...rest, sites: new Map(Object.entries(sites)) };
+}
+
+/** Holds a plan against the sites of a model. Throws PlanError for sites the model lacks or has as another kind; sites that the plan leaves out are added as float. */
+export function fitPlan(plan: Plan, sites: readonly Site[]): Plan {
+  const kinds = new Map(sites.map((site) => [site.name, site.kind]));
+  for (const [name, { kind }] of plan.sites) {
+    const found = kinds.get(name);
+    if (found === undefined)
+      throw new PlanError(`the model has no site "${name}"; octavo inspect lists its sites`);
+    if (found !== kind) throw new PlanError(`site "${name}" is a ${found}, not a ${kind}`);
+  }
+  const complete = sites.map((site): [string, SitePlan] => [
+    site.name,
+    plan.sites.get(site.name) ?? {
+      kind: site.kind,
+      quantize: false,
+      reason: "not in the plan",
+    },
+  ]);
+  return { ...plan, sites: new Map(complete) };
+}

@@ -1,0 +1,57 @@
+// An INT8 edition of a constant matrix, made when its bytes are asked for: the plan costs no memory, and writing costs one matrix at a time.
+import { WeightNotFiniteError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
+import { lazyTensor, type Tensor } from "../onnx/tensor.js";
+import { floatsOf } from "../onnx/values.js";
+import { channelScales, encodeChannels, transposeCodes } from "./scales.js";
+
+export interface MatrixFormat {
+  /** Axis of the initializer, as it is stored, that has one scale per index. */
+  readonly channelAxis: 0 | 1;
+  /** Codes are written as the transpose of what is stored. */
+  readonly transpose: boolean;
+  /** Largest code. */
+  readonly limit: number;
+}
+
+export interface QuantizedMatrix {
+  /** INT8 codes, [rows, cols] as stored or transposed. */
+  readonly codes: Tensor;
+  /** float32, one scale per channel; `scaleDims` gives another shape of the same elements. */
+  scales(scaleDims?: readonly number[]): Tensor;
+}
+
+/**
+ * Symmetric INT8 codes and scales of a stored matrix. The weight is read when codes or scales are read, not now; scales are kept (they are
+ * small), codes and floats are not. Reading throws WeightNotFiniteError for NaN or Inf.
+ */
+export function quantizedMatrix(
+  weight: Value,
+  rows: number,
+  cols: number,
+  format: MatrixFormat,
+): QuantizedMatrix {
+  const source = weight.tensor;
+  if (source === undefined) throw new Error(`internal: "${weight.name}" is no constant`);
+  const { channelAxis, transpose, limit } = format;
+  let kept: Float32Array | undefined;
+  const scalesOf = (values: Float32Array): Float32Array =>
+    (kept ??= channelScales(values, rows, cols, channelAxis, limit, (index) => {
+      throw new WeightNotFiniteError(weight.name, values[index] ?? Number.NaN, index);
+    }));
+  const dims = transpose ? [cols, rows] : [rows, cols];
+  return {
+    codes: lazyTensor("int8", dims, () => {
+      const values = floatsOf(source);
+      const codes = encodeChannels(values, rows, cols, channelAxis, scalesOf(values), limit);
+      return bytesOf(transpose ? transposeCodes(codes, rows, cols) : codes);
+    }),
+    scales(scaleDims = [channelAxis === 0 ? rows : cols]) {
+      return lazyTensor("float32", scaleDims, () => bytesOf(kept ?? scalesOf(floatsOf(source))));
+    },
+  };
+}
+
+function bytesOf(array: Int8Array | Float32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

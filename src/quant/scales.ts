@@ -1,0 +1,95 @@
+// Numerics of 8-bit weights: symmetric scales per channel, and codes rounded half to even.
+
+/** Largest code of a symmetric INT8 weight; 64 where the CPU saturates sums of two products (x86 without VNNI). */
+export const FULL_RANGE = 127;
+export const REDUCED_RANGE = 64;
+
+/** Adding and subtracting 1.5 · 2^52 rounds a double of this size to the nearest integer, ties to even. */
+const ROUNDER = 6755399441055744;
+
+/**
+ * Scale of each channel of a row-major matrix [rows, cols]: max |w| / limit, as float32. `axis` 0 has a channel per row, 1 per column.
+ * A channel of zeros has scale 1. The first value that is NaN or infinite is reported through `onBad` with its position.
+ */
+export function channelScales(
+  values: Float32Array,
+  rows: number,
+  cols: number,
+  axis: 0 | 1,
+  limit: number,
+  onBad: (index: number) => never,
+): Float32Array {
+  const scales = axis === 0 ? rowMaxima(values, rows, cols) : columnMaxima(values, rows, cols);
+  for (let c = 0; c < scales.length; c++) {
+    const max = scales[c] ?? 0;
+    if (!(max < Infinity)) onBad(values.findIndex((v) => !Number.isFinite(v)));
+    // A subnormal scale would lose its inverse; such a channel is zero for all purposes.
+    scales[c] = max < 1e-35 ? 1 : max / limit;
+  }
+  return scales;
+}
+
+// Maxima start as 0 and NaN must win, so that bad values are seen: `!(v <= m)` is true for NaN, and stays so.
+function rowMaxima(values: Float32Array, rows: number, cols: number): Float32Array {
+  const maxima = new Float32Array(rows);
+  for (let r = 0, i = 0; r < rows; r++) {
+    let max = 0;
+    for (let c = 0; c < cols; c++, i++) {
+      const v = Math.abs(values[i] as number);
+      if (!(v <= max)) max = v;
+      if (v !== v) return maxima.fill(Number.NaN);
+    }
+    maxima[r] = max;
+  }
+  return maxima;
+}
+
+function columnMaxima(values: Float32Array, rows: number, cols: number): Float32Array {
+  const maxima = new Float32Array(cols);
+  for (let r = 0, i = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++, i++) {
+      const v = Math.abs(values[i] as number);
+      if (!(v <= (maxima[c] as number))) maxima[c] = v;
+      if (v !== v) return maxima.fill(Number.NaN);
+    }
+  }
+  return maxima;
+}
+
+/** Codes of a row-major matrix under `scales` (per row for axis 0, per column for 1), clamped to ±limit; same layout. */
+export function encodeChannels(
+  values: Float32Array,
+  rows: number,
+  cols: number,
+  axis: 0 | 1,
+  scales: Float32Array,
+  limit: number,
+): Int8Array {
+  const codes = new Int8Array(rows * cols);
+  const inverse = Float64Array.from(scales, (s) => 1 / s);
+  for (let r = 0, i = 0; r < rows; r++) {
+    const rowInverse = inverse[axis === 0 ? r : 0] as number;
+    for (let c = 0; c < cols; c++, i++) {
+      const by = axis === 0 ? rowInverse : (inverse[c] as number);
+      const q = (values[i] as number) * by + ROUNDER - ROUNDER;
+      codes[i] = q > limit ? limit : q < -limit ? -limit : q;
+    }
+  }
+  return codes;
+}
+
+/** The transpose of a row-major matrix [rows, cols], in blocks that stay in the cache. */
+export function transposeCodes(codes: Int8Array, rows: number, cols: number): Int8Array {
+  const out = new Int8Array(codes.length);
+  const block = 64;
+  for (let r0 = 0; r0 < rows; r0 += block) {
+    const r1 = Math.min(rows, r0 + block);
+    for (let c0 = 0; c0 < cols; c0 += block) {
+      const c1 = Math.min(cols, c0 + block);
+      for (let r = r0; r < r1; r++) {
+        for (let c = c0; c < c1; c++) out[c * rows + r] = codes[r * cols + c] as number;
+      }
+    }
+  }
+  return out;
+}

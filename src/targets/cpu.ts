@@ -1,0 +1,93 @@
+// onnxruntime's CPU provider: which sites gain from 8 bits there, and the forms that it turns into integer kernels.
+import { PlanError } from "../errors.js";
+import type { Model } from "../graph/model.js";
+import type { Plan, SitePlan } from "../quant/plan.js";
+import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
+import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
+import { lowerDynamic } from "./lower-dynamic.js";
+import type { Fate, LoweringOptions, Target } from "./target.js";
+
+/** Below this many inputs or outputs a product is all overhead (a classifier's two logits), and its error reaches the output unmixed. */
+const SMALLEST_SIDE = 16;
+/** Tables with fewer elements (segment embeddings) are not worth two more operators. */
+const SMALLEST_TABLE = 4096;
+
+const COMPUTED_ONCE = "no input reaches it: computed once, on loading";
+const ROWS_DEQUANTIZED = "rows are looked up in INT8 and scaled";
+
+export const cpu: Target = {
+  name: "cpu",
+  about: "onnxruntime on CPUs (x86-64, ARM64)",
+  modes: ["dynamic"],
+  missing: {},
+  rewrites: ["gelu", "nan-guard", "residual"],
+  opset: { dynamic: 11 },
+  propose(site, _mode, options) {
+    const reason = whyFloat(site, options);
+    if (reason !== undefined) return { kind: site.kind, quantize: false, reason };
+    const weight = {
+      dtype: "int8",
+      granularity: "per-channel",
+      limit: options.reduceRange && !weightOnly(site) ? REDUCED_RANGE : FULL_RANGE,
+    } as const;
+    if (weightOnly(site)) return { kind: site.kind, quantize: true, weight };
+    const activation = { dtype: "uint8", granularity: "per-tensor", range: "dynamic" } as const;
+    return { kind: site.kind, quantize: true, weight, activation };
+  },
+  fate(site, plan): Fate {
+    if (!plan.quantize) return { runs: "float", reason: plan.reason };
+    checkLegal(site, plan);
+    if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
+    return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
+  },
+  lower(model: Model, sites: readonly Site[], plan: Plan) {
+    const chosen = sites.filter((site): site is LinearSite | EmbeddingSite => {
+      const sitePlan = plan.sites.get(site.name);
+      if (sitePlan?.quantize !== true) return false;
+      checkLegal(site, sitePlan);
+      return true;
+    });
+    lowerDynamic(model, chosen, plan);
+  },
+};
+
+/** Sites whose activation never becomes 8 bits. */
+function weightOnly(site: Site): boolean {
+  return site.kind === "embedding" || site.constantInput;
+}
+
+function whyFloat(site: Site, options: LoweringOptions): string | undefined {
+  switch (site.kind) {
+    case "linear": {
+      const { rows, cols } = site.weight;
+      return Math.min(rows, cols) < SMALLEST_SIDE
+        ? `too small to gain (${rows} × ${cols})`
+        : undefined;
+    }
+    case "embedding": {
+      const { rows, cols } = site.table;
+      if (!options.embeddings) return "embeddings are switched off";
+      return cols < SMALLEST_SIDE || rows * cols < SMALLEST_TABLE
+        ? `too small to gain (${rows} × ${cols})`
+        : undefined;
+    }
+    case "attention":
+      return "a product of two activations gains nothing with ranges found at run time";
+    case "convolution":
+      return "convolutions are slower with ranges found at run time";
+    case "opaque":
+      return site.reason;
+  }
+}
+
+function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
+  if (site.kind !== "linear" && site.kind !== "embedding")
+    throw new PlanError(
+      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target cpu keeps in float in dynamic mode; set "quantize": false`,
+    );
+  const needed = !weightOnly(site);
+  if (needed !== (plan.activation !== undefined))
+    throw new PlanError(
+      `site "${site.name}" ${needed ? 'needs an "activation"' : 'takes no "activation"'} on target cpu`,
+    );
+}

@@ -1,0 +1,204 @@
+// Dynamic quantization in the standard operators that onnxruntime fuses into DynamicQuantizeMatMul and MatMulIntegerToFloat:
+// DynamicQuantizeLinear → MatMulInteger → Cast → Mul(Mul(x_scale, w_scale)) → Add(bias).
+import { emit } from "../graph/match.js";
+import type { Graph, Node, Value } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
+import { DTYPES, type DType } from "../onnx/dtypes.js";
+import type { Plan } from "../quant/plan.js";
+import { quantizedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
+import { FULL_RANGE } from "../quant/scales.js";
+import type { EmbeddingSite, LinearSite } from "../quant/sites.js";
+import type { MatrixView } from "../quant/weight-view.js";
+
+interface Codes {
+  /** INT8 initializer. */
+  readonly codes: Value;
+  readonly matrix: QuantizedMatrix;
+  /** Scale initializers by their dims, so that one weight has each only once. */
+  readonly scales: Map<string, Value>;
+}
+
+interface Activation {
+  readonly codes: Value;
+  readonly scale: Value;
+  readonly zeroPoint: Value;
+}
+
+/** Rewrites the chosen sites in place; the float weights they leave behind are removed by the dead-code pass. */
+export function lowerDynamic(
+  model: Model,
+  sites: readonly (LinearSite | EmbeddingSite)[],
+  plan: Plan,
+): void {
+  const tables = new Set(
+    sites.filter((s) => s.kind === "embedding").map((s) => s.table.initializer),
+  );
+  const limits = new Map<Value, number>();
+  for (const site of sites) {
+    const sitePlan = plan.sites.get(site.name);
+    const limit = sitePlan?.quantize === true ? sitePlan.weight.limit : FULL_RANGE;
+    const { initializer } = viewOf(site);
+    // One set of codes serves every layer that shares a weight, so the narrowest of their ranges does.
+    limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
+  }
+  const lowering = new Lowering(model.graph, tables, limits);
+  for (const site of sites) {
+    const result =
+      site.kind === "embedding"
+        ? lowering.embedding(site)
+        : site.constantInput
+          ? lowering.constantProduct(site)
+          : lowering.product(site);
+    const graph = site.node.graph;
+    if (graph === undefined) throw new Error(`internal: site "${site.name}" is gone`);
+    result.dtype = site.output.dtype;
+    result.shape = site.output.shape;
+    graph.replaceUses(site.output, result);
+    if (site.kind === "linear" && site.biasAdd !== undefined) graph.removeNode(site.biasAdd);
+    graph.removeNode(site.node);
+  }
+}
+
+function viewOf(site: LinearSite | EmbeddingSite): MatrixView {
+  return site.kind === "embedding" ? site.table : site.weight;
+}
+
+class Lowering {
+  readonly #codes = new Map<string, Codes>();
+  readonly #activations = new Map<Graph, Map<Value, Activation>>();
+  readonly #root: Graph;
+  readonly #tables: ReadonlySet<Value>;
+  readonly #limits: ReadonlyMap<Value, number>;
+
+  constructor(root: Graph, tables: ReadonlySet<Value>, limits: ReadonlyMap<Value, number>) {
+    this.#root = root;
+    this.#tables = tables;
+    this.#limits = limits;
+  }
+
+  product(site: LinearSite): Value {
+    const at = site.node;
+    const { weight } = site;
+    const stored = this.#weight(weight);
+    const x = this.#activation(at, inputOf(at, 0));
+    const codes = this.#oriented(at, stored, weight);
+    const product = emit(
+      at,
+      "MatMulInteger",
+      [x.codes, codes, x.zeroPoint],
+      {},
+      named(site, "int8"),
+    );
+    const float = emit(at, "Cast", [product], { to: DTYPES.float32.code });
+    const scale = emit(at, "Mul", [x.scale, this.#scales(stored, weight, [weight.cols])]);
+    const scaled = emit(at, "Mul", [float, scale]);
+    return castTo(at, this.#withBias(at, site, scaled), site.output.dtype);
+  }
+
+  /** A product that no input reaches: the runtime folds it on loading, so the weight is dequantized and nothing else is rounded. */
+  constantProduct(site: LinearSite): Value {
+    const at = site.node;
+    const { weight } = site;
+    const stored = this.#weight(weight);
+    const codes = this.#oriented(at, stored, weight);
+    const float = emit(at, "Cast", [codes], { to: DTYPES.float32.code });
+    const scaled = emit(at, "Mul", [float, this.#scales(stored, weight, [weight.cols])]);
+    const x = castTo(at, inputOf(at, 0), "float32");
+    const product = emit(at, "MatMul", [x, scaled], {}, named(site, "stored"));
+    return castTo(at, this.#withBias(at, site, product), site.output.dtype);
+  }
+
+  embedding(site: EmbeddingSite): Value {
+    const at = site.node;
+    const { table } = site;
+    const indices = inputOf(at, 1);
+    const stored = this.#store(table, table.transposed ? 1 : 0, table.transposed);
+    const rows = emit(at, "Gather", [stored.codes, indices], {}, named(site, "int8"));
+    const float = emit(at, "Cast", [rows], { to: DTYPES.float32.code });
+    const scales = this.#scales(stored, table, [table.rows, 1]);
+    const rowScales = emit(at, "Gather", [scales, indices]);
+    return castTo(at, emit(at, "Mul", [float, rowScales]), site.output.dtype);
+  }
+
+  #withBias(at: Node, site: LinearSite, product: Value): Value {
+    if (site.bias === undefined) return product;
+    return emit(at, "Add", [product, castTo(at, site.bias, "float32")], {}, named(site, "bias"));
+  }
+
+  /** The weight's codes as one initializer. A table that embeddings read keeps its layout, any other is written as [K, N]. */
+  #weight(view: MatrixView): Codes {
+    const transpose = view.transposed && !this.#tables.has(view.initializer);
+    return this.#store(view, view.transposed ? 0 : 1, transpose);
+  }
+
+  /** Codes as [K, N]; the Transpose of a shared table is folded by the runtime on loading, the file holds it once. */
+  #oriented(at: Node, stored: Codes, view: MatrixView): Value {
+    const asStored = view.transposed && this.#tables.has(view.initializer);
+    return asStored ? emit(at, "Transpose", [stored.codes], { perm: [1, 0] }) : stored.codes;
+  }
+
+  #store(view: MatrixView, channelAxis: 0 | 1, transpose: boolean): Codes {
+    const { initializer } = view;
+    const key = `${initializer.name} ${channelAxis} ${transpose}`;
+    const known = this.#codes.get(key);
+    if (known !== undefined) return known;
+    const rows = view.transposed ? view.cols : view.rows;
+    const cols = view.transposed ? view.rows : view.cols;
+    const limit = this.#limits.get(initializer) ?? FULL_RANGE;
+    const matrix = quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit });
+    const codes = this.#root.addInitializer(`${initializer.name}_int8`, matrix.codes);
+    const made: Codes = { codes, matrix, scales: new Map() };
+    this.#codes.set(key, made);
+    return made;
+  }
+
+  #scales(stored: Codes, view: MatrixView, dims: readonly number[]): Value {
+    const key = dims.join();
+    let value = stored.scales.get(key);
+    if (value === undefined) {
+      value = this.#root.addInitializer(
+        `${view.initializer.name}_scale`,
+        stored.matrix.scales(dims),
+      );
+      stored.scales.set(key, value);
+    }
+    return value;
+  }
+
+  /** One quantized activation for all products of a graph that read it. */
+  #activation(at: Node, value: Value): Activation {
+    const graph = at.graph;
+    if (graph === undefined) throw new Error("internal: node without a graph");
+    const known = this.#activations.get(graph) ?? new Map<Value, Activation>();
+    this.#activations.set(graph, known);
+    let activation = known.get(value);
+    if (activation === undefined) {
+      const x = castTo(at, value, "float32");
+      const codes = emit(at, "DynamicQuantizeLinear", [x], {}, { outputs: 3 });
+      const node = codes.producer;
+      if (node === undefined) throw new Error("internal: no producer");
+      activation = { codes, scale: node.output(1), zeroPoint: node.output(2) };
+      known.set(value, activation);
+    }
+    return activation;
+  }
+}
+
+/** What the node reads now: an earlier site's lowering may have replaced what the site was found with. */
+function inputOf(node: Node, index: number): Value {
+  const value = node.input(index);
+  if (value === undefined)
+    throw new Error(`internal: ${node.op} "${node.name}" lost input ${index}`);
+  return value;
+}
+
+function named(site: LinearSite | EmbeddingSite, what: string): { name: string } {
+  return { name: `${site.name}.${what}` };
+}
+
+function castTo(at: Node, value: Value, dtype: DType | undefined): Value {
+  if (dtype === undefined || value.dtype === undefined || value.dtype === dtype) return value;
+  const cast = emit(at, "Cast", [value], { to: DTYPES[dtype].code });
+  cast.dtype = dtype;
+  return cast;
+}

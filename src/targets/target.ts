@@ -1,0 +1,41 @@
+// What a target is: where the model will run, hence what is legal, how it is lowered, and what will run in INT8 there.
+import type { Model } from "../graph/model.js";
+import type { Mode, Plan, SitePlan } from "../quant/plan.js";
+import type { Site } from "../quant/sites.js";
+
+/** Exact float rewrites that a runtime profits from; the pipeline knows the passes by these names. */
+export type Rewrite = "gelu" | "nan-guard" | "residual";
+
+/** What the user may choose. */
+export interface LoweringOptions {
+  /** Codes of weights within ±64: for x86 CPUs without VNNI, whose 8-bit products saturate. */
+  readonly reduceRange: boolean;
+  /** Store embedding tables in INT8. */
+  readonly embeddings: boolean;
+}
+
+/** Where a site will run. */
+export type Fate =
+  /** An integer kernel. */
+  | { readonly runs: "int8" }
+  /** 8 bits in the file, floats at run time (an embedding row, a product of constants). */
+  | { readonly runs: "stored"; readonly reason: string }
+  | { readonly runs: "float"; readonly reason: string };
+
+export interface Target {
+  readonly name: string;
+  /** One line for people. */
+  readonly about: string;
+  readonly modes: readonly Mode[];
+  /** Why a mode is missing, and what to use instead. */
+  readonly missing: Partial<Record<Mode, { readonly reason: string; readonly instead: string }>>;
+  readonly rewrites: readonly Rewrite[];
+  /** Lowest version of the default operator set that the lowered form needs. */
+  readonly opset: Partial<Record<Mode, number>>;
+  /** The default plan of one site. */
+  propose(site: Site, mode: Mode, options: LoweringOptions): SitePlan;
+  /** What will become of a site under a plan; throws PlanError where the plan asks for what the target has not. */
+  fate(site: Site, plan: SitePlan): Fate;
+  /** Writes the plan into the graph. Weights are read when the result is written, one at a time. */
+  lower(model: Model, sites: readonly Site[], plan: Plan): void;
+}
