@@ -2,7 +2,7 @@
 // nothing is believed before it is checked against the file's real size. https://github.com/huggingface/safetensors#format
 import { SafetensorsError } from "../errors.js";
 import { byteLengthOf, elementCount, type DType } from "../onnx/dtypes.js";
-import type { ByteSource } from "../onnx/source.js";
+import { memorySource, type ByteSource } from "../onnx/source.js";
 import { lazyTensor, type Tensor } from "../onnx/tensor.js";
 
 export interface Safetensors {
@@ -17,6 +17,9 @@ const MAX_HEADER = 100_000_000;
 
 const DTYPE_OF = new Map<string, DType>([
   ["BOOL", "bool"],
+  ["F4", "float4e2m1"],
+  ["F6_E2M3", "float6e2m3"],
+  ["F6_E3M2", "float6e3m2"],
   ["U8", "uint8"],
   ["I8", "int8"],
   ["F8_E5M2", "float8e5m2"],
@@ -48,10 +51,7 @@ interface Entry {
  * to the end of the file. Throws SafetensorsError.
  */
 export function readSafetensors(from: ByteSource | Uint8Array): Safetensors {
-  const source: ByteSource =
-    from instanceof Uint8Array
-      ? { size: from.byteLength, read: (at, length) => from.subarray(at, at + length) }
-      : from;
+  const source = from instanceof Uint8Array ? memorySource(from) : from;
   const fail = (detail: string): never => {
     throw new SafetensorsError(detail, source.path);
   };
