@@ -1,0 +1,149 @@
+// Node only: models as files. Opens a model with the data files it names (never outside its folder), and writes one whole or not at all.
+import { realpathSync } from "node:fs";
+import {
+  basename,
+  dirname,
+  isAbsolute,
+  join,
+  posix,
+  relative,
+  resolve,
+  sep,
+  win32,
+} from "node:path";
+import { ExternalDataError, ModelNotFoundError, ModelTooLargeError } from "../errors.js";
+import type { ExternalData } from "./external.js";
+import { externalize, internalize, layoutChunks } from "./externalize.js";
+import { codeOf, FileSource, systemMessage } from "./file-source.js";
+import type { ModelProto } from "./proto.js";
+import type { ByteSource } from "./source.js";
+import { encodeChunks, encodedSize, MAX_PROTOBUF_BYTES } from "./writer.js";
+import { writeWhole } from "./write-whole.js";
+
+export interface ModelFile {
+  readonly source: ByteSource;
+  /** The data files beside the model. */
+  readonly external: ExternalData;
+  /** Lets go of all files; tensors that were not read by then cannot be read any more. */
+  close(): void;
+}
+
+/**
+ * Opens a model file. Nothing is read yet; while it is open, no output of Octavo overwrites it or its data files. Throws
+ * ModelNotFoundError where there is no such file or it cannot be opened.
+ */
+export function openModelFile(path: string): ModelFile {
+  const source = new FileSource(path, (detail) => new ModelNotFoundError(path, detail));
+  const external = new FolderData(dirname(path));
+  return {
+    source,
+    external,
+    close() {
+      source.close();
+      external.close();
+    },
+  };
+}
+
+/**
+ * Data files in a model's folder. A location is untrusted: what is absolute, leaves the folder once resolved, or does so through symbolic
+ * links is refused before any file is opened, whether or not it exists.
+ */
+class FolderData implements ExternalData {
+  readonly #sources = new Map<string, FileSource>();
+
+  constructor(readonly folder: string) {}
+
+  open(location: string, tensorName: string): ByteSource {
+    const known = this.#sources.get(location);
+    if (known !== undefined) return known;
+    const fail = (detail: string) => new ExternalDataError(tensorName, location, detail);
+    const source = new FileSource(this.#locate(location, fail), (detail) =>
+      fail(`${detail}. Put the file beside the model, as the export made it.`),
+    );
+    this.#sources.set(location, source);
+    return source;
+  }
+
+  #locate(location: string, fail: (detail: string) => ExternalDataError): string {
+    if (location.includes("\0")) throw fail("a file name cannot hold a zero byte.");
+    if (posix.isAbsolute(location) || win32.isAbsolute(location) || /^[a-z]:/i.test(location))
+      throw fail(
+        "it is an absolute path. A model may only name files inside its own folder; " +
+          "export it again with a relative location.",
+      );
+    const target = resolve(this.folder, location);
+    if (!isInside(resolve(this.folder), target))
+      throw fail("it leads out of the model's folder. Octavo reads no file there.");
+    let real: string;
+    let realFolder: string;
+    try {
+      realFolder = realpathSync(this.folder);
+      real = realpathSync(target);
+    } catch (error) {
+      throw codeOf(error) === undefined
+        ? error
+        : fail(
+            `${target}: ${systemMessage(error)}. Put the file beside the model, as the export made it.`,
+          );
+    }
+    if (!isInside(realFolder, real))
+      throw fail(
+        `a symbolic link leads out of the model's folder, to ${real}. Octavo reads no file there; ` +
+          "if it is yours, copy it into the folder in place of the link.",
+      );
+    return real;
+  }
+
+  close(): void {
+    for (const source of this.#sources.values()) source.close();
+  }
+}
+
+function isInside(folder: string, target: string): boolean {
+  const way = relative(folder, target);
+  return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+export interface WriteOptions {
+  /**
+   * Whether large tensors go into a data file beside the model (`NAME.onnx_data` for `NAME.onnx`): `auto` where the model would exceed the
+   * 2 GB of protobuf.
+   */
+  readonly externalData?: "auto" | "always" | "never";
+  /** Overwrites existing files; those the model is being read from are never overwritten. */
+  readonly force?: boolean;
+  /** Where tensors of the input stand that the messages name as external. They are copied; their files' names are not taken over. */
+  readonly external?: ExternalData;
+  /** For tests: the size that counts as too large for one file. */
+  readonly limit?: number;
+}
+
+/**
+ * Writes a model, streaming: memory follows its largest tensor. The files appear whole or not at all. Returns the bytes written and the
+ * files, the model first. Throws OutputExistsError, OutputIsInputError, WriteFailedError, ModelTooLargeError and what reading the model's
+ * tensors may throw.
+ */
+export function writeModelFile(
+  path: string,
+  model: ModelProto,
+  options: WriteOptions = {},
+): { bytes: number; files: string[] } {
+  const { externalData = "auto", force = false, external, limit = MAX_PROTOBUF_BYTES } = options;
+  const whole = internalize(model, external);
+  const size = encodedSize(whole);
+  if (externalData !== "always" && size <= limit) {
+    const bytes = writeWhole([{ path, chunks: () => encodeChunks(whole) }], force);
+    return { bytes, files: [path] };
+  }
+  if (externalData === "never") throw new ModelTooLargeError(size, limit);
+  const dataPath = join(dirname(path), `${basename(path).replace(/\.onnx$/, "")}.onnx_data`);
+  const layout = externalize(whole, basename(dataPath));
+  const left = encodedSize(layout.model);
+  if (left > limit) throw new ModelTooLargeError(left, limit);
+  const outputs = [{ path, chunks: () => encodeChunks(layout.model) }];
+  if (layout.pieces.length > 0)
+    outputs.unshift({ path: dataPath, chunks: () => layoutChunks(layout) });
+  const bytes = writeWhole(outputs, force);
+  return { bytes, files: outputs.map((output) => output.path).toReversed() };
+}
