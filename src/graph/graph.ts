@@ -2,7 +2,7 @@
 // directions, every look-up and every edit O(1). A value used inside a subgraph is the same object and counts as used.
 import { InvalidGraphError } from "../errors.js";
 import type { DType } from "../onnx/dtypes.js";
-import type { StringStringEntryProto, TensorAnnotation } from "../onnx/proto.js";
+import type { SparseTensorProto, StringStringEntryProto, TensorAnnotation } from "../onnx/proto.js";
 import type { Tensor } from "../onnx/tensor.js";
 import { toAttribute, type Attribute, type AttributeInput } from "./attribute.js";
 import { describe, Node, Value, type Dim, type Use } from "./node.js";
@@ -163,6 +163,13 @@ export class Graph {
     value.tensor = tensor;
     value.dtype = tensor.dtype;
     value.shape = tensor.dims;
+    return value;
+  }
+
+  /** A sparse initializer: kept as it is, not interpreted. */
+  addSparse(name: string, sparse: SparseTensorProto): Value {
+    const value = this.#newValue(name);
+    value.sparse = sparse;
     return value;
   }
 

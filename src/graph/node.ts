@@ -1,6 +1,11 @@
 // Values and nodes with their edges in both directions. They are made and wired by Graph.
 import type { DType } from "../onnx/dtypes.js";
-import type { SparseTensorProto, StringStringEntryProto, TypeProto } from "../onnx/proto.js";
+import type {
+  NodeDeviceConfigurationProto,
+  SparseTensorProto,
+  StringStringEntryProto,
+  TypeProto,
+} from "../onnx/proto.js";
 import type { Tensor } from "../onnx/tensor.js";
 import type { Attribute } from "./attribute.js";
 import type { Graph } from "./graph.js";
@@ -94,6 +99,7 @@ export class Node {
   overload: string | undefined;
   docString: string | undefined;
   metadata: StringStringEntryProto[] | undefined;
+  deviceConfigurations: NodeDeviceConfigurationProto[] | undefined;
   readonly attributes: Map<string, Attribute>;
   /** The graph this node stands in; undefined once it is removed. */
   graph: Graph | undefined;

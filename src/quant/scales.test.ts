@@ -1,0 +1,90 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { channelScales, encodeChannels, FULL_RANGE, transposeCodes } from "./scales.js";
+
+const fail = (index: number): never => {
+  throw new Error(`bad value at ${index}`);
+};
+
+const matrix = fc
+  .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
+  .chain(([rows, cols]) =>
+    fc.record({
+      rows: fc.constant(rows),
+      cols: fc.constant(cols),
+      values: fc.float32Array({
+        minLength: rows * cols,
+        maxLength: rows * cols,
+        noNaN: true,
+        noDefaultInfinity: true,
+        min: Math.fround(-1e6),
+        max: Math.fround(1e6),
+      }),
+    }),
+  );
+
+describe("weights in INT8", () => {
+  it("reach the largest code in every channel that is not zero, and never pass it", () => {
+    fc.assert(
+      fc.property(matrix, fc.constantFrom<0 | 1>(0, 1), ({ rows, cols, values }, axis) => {
+        const scales = channelScales(values, rows, cols, axis, FULL_RANGE, fail);
+        const codes = encodeChannels(values, rows, cols, axis, scales, FULL_RANGE);
+        const largest = new Map<number, number>();
+        codes.forEach((q, i) => {
+          const channel = axis === 0 ? Math.floor(i / cols) : i % cols;
+          largest.set(channel, Math.max(largest.get(channel) ?? 0, Math.abs(q)));
+        });
+        for (const [channel, q] of largest) {
+          const zero = values.every(
+            (v, i) => (axis === 0 ? Math.floor(i / cols) : i % cols) !== channel || Math.abs(v) < 1e-35,
+          );
+          expect(q).toBe(zero ? 0 : FULL_RANGE);
+        }
+      }),
+    );
+  });
+
+  it("lie within half a step of the float value", () => {
+    fc.assert(
+      fc.property(matrix, fc.constantFrom<0 | 1>(0, 1), ({ rows, cols, values }, axis) => {
+        const scales = channelScales(values, rows, cols, axis, FULL_RANGE, fail);
+        const codes = encodeChannels(values, rows, cols, axis, scales, FULL_RANGE);
+        codes.forEach((q, i) => {
+          const scale = scales[axis === 0 ? Math.floor(i / cols) : i % cols] ?? 0;
+          expect(Math.abs(q * scale - (values[i] ?? 0))).toBeLessThanOrEqual(scale * 0.500001);
+        });
+      }),
+    );
+  });
+
+  it("round ties to even", () => {
+    const values = Float32Array.of(127, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5);
+    const scales = channelScales(values, 1, 7, 0, FULL_RANGE, fail);
+    expect([...encodeChannels(values, 1, 7, 0, scales, FULL_RANGE)]).toEqual([
+      127, 0, 2, 2, 0, -2, -2,
+    ]);
+  });
+
+  it("name the first value that is not finite, wherever it stands", () => {
+    for (const bad of [Number.NaN, Infinity, -Infinity]) {
+      for (const axis of [0, 1] as const) {
+        for (let at = 0; at < 6; at++) {
+          const values = Float32Array.of(1, 2, 3, 4, 5, 6);
+          values[at] = bad;
+          expect(() => channelScales(values, 2, 3, axis, FULL_RANGE, fail)).toThrow(
+            `bad value at ${at}`,
+          );
+        }
+      }
+    }
+  });
+
+  it("transpose back to themselves", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 150 }), fc.integer({ min: 1, max: 150 }), (r, c) => {
+        const codes = Int8Array.from({ length: r * c }, (_, i) => i % 251);
+        expect(transposeCodes(transposeCodes(codes, r, c), c, r)).toEqual(codes);
+      }),
+    );
+  });
+});
