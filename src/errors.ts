@@ -214,3 +214,21 @@ export class UnsupportedError extends OctavoError {
     super(`${got} is not possible: ${reason}. ${alternatives}`);
   }
 }
+
+/** The runtime refuses a model or fails while running it; `detail` is its own message. */
+export class RuntimeFailedError extends OctavoError {
+  readonly code = "runtime-failed";
+  constructor(
+    readonly stage: "load" | "run",
+    readonly detail: string,
+    readonly node: string | undefined,
+    readonly path: string | undefined = undefined,
+    options?: { cause?: unknown },
+  ) {
+    super(
+      `onnxruntime cannot ${stage} ${path ?? "the model"}${node === undefined ? "" : ` (node ${node})`}: ${detail.trim()}. ` +
+        `Expected a model that runs in onnxruntime as it is; try the float model there first.`,
+      options,
+    );
+  }
+}
