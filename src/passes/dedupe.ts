@@ -3,11 +3,15 @@
 import type { Graph, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES, elementCount } from "../onnx/dtypes.js";
+import type { Blob } from "../onnx/proto.js";
+import { RangeBlob } from "../onnx/source.js";
 import type { Tensor } from "../onnx/tensor.js";
 import { graphsOf } from "./pass.js";
 
 /** Different contents of one hash that are kept apart by comparing; further ones stay as they are. */
 const MAX_COLLISIONS = 4;
+/** Bytes that are looked at first. */
+const SAMPLE = 1024;
 
 /**
  * Lets all readers of equal initializers read the first of them (an outer graph's comes before an inner one's). Never merged: inputs with
@@ -17,7 +21,7 @@ const MAX_COLLISIONS = 4;
 export function dedupe(model: Model): number {
   let changes = 0;
   for (const group of groupBy(candidates(model.graph), ([v, t]) => signature(v, t)))
-    for (const alike of groupBy(group, ([, tensor]) => sampleHash(tensor.data.read())))
+    for (const alike of groupBy(group, ([, tensor]) => sampleHash(tensor.data)))
       changes += mergeEqual(alike);
   return changes;
 }
@@ -59,7 +63,7 @@ function mergeEqual(alike: readonly Candidate[]): number {
   // Two: one comparison decides. More: a hash of all bytes first, so that the number of comparisons stays linear.
   if (alike.length > 2) {
     let changes = 0;
-    for (const group of groupBy(alike, ([, tensor]) => fullHash(tensor.data.read())))
+    for (const group of groupBy(alike, ([, tensor]) => hash(tensor.data.read())))
       changes += mergeGroup(group);
     return changes;
   }
@@ -119,22 +123,19 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** A hash of at most some 1,000 bytes, evenly spread: tells different tensors apart without reading through them. */
-function sampleHash(bytes: Uint8Array): number {
-  const step = Math.max(1, Math.floor(bytes.length / 1024));
-  return hash(bytes, step);
+/** A hash of the last bytes alone: tells most tensors apart without reading through them, nor loading them from a file. */
+function sampleHash(blob: Blob): number {
+  const length = Math.min(SAMPLE, blob.byteLength);
+  const at = blob.byteLength - length;
+  if (blob instanceof RangeBlob) return hash(blob.source.read(blob.offset + at, length));
+  return hash(blob.read().subarray(at));
 }
 
-/** A 53-bit hash of all bytes. */
-function fullHash(bytes: Uint8Array): number {
-  return hash(bytes, 1);
-}
-
-function hash(bytes: Uint8Array, step: number): number {
+/** A 53-bit hash. */
+function hash(bytes: Uint8Array): number {
   let a = 0x811c9dc5;
   let b = 0x9747b28c;
-  for (let i = 0; i < bytes.length; i += step) {
-    const byte = bytes[i] ?? 0;
+  for (const byte of bytes) {
     a = Math.imul(a ^ byte, 0x01000193);
     b = Math.imul(b ^ byte, 0x5bd1e995) + (b >>> 15);
   }

@@ -1,0 +1,107 @@
+// Computes what depends on constants alone, so that later steps see the constant. The model must not grow by it: a small description of a
+// large tensor (an Expand, a Range, a dequantized weight) stays a description.
+import type { Graph, Node, Value } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
+import { byteLengthOf, elementCount } from "../onnx/dtypes.js";
+import { int64Tensor, type Tensor } from "../onnx/tensor.js";
+import { evaluate } from "../ops/evaluate.js";
+import { inferTypes } from "../ops/infer.js";
+
+/** Results up to this many bytes are always folded. */
+const SMALL = 64 * 1024;
+
+/** Never folded, whatever the size: integer weights are there to stay integers. */
+const KEPT: ReadonlySet<string> = new Set([
+  "DequantizeLinear",
+  "com.microsoft.DequantizeLinear",
+  "Identity",
+]);
+
+/**
+ * Replaces nodes whose inputs are all constant by their results, in the order of the graph, and Shape of a value whose shape is known. A
+ * result is kept if it is small or not larger than the constants that are no longer needed by it. Operators that cannot be evaluated, and
+ * those that make an output of a graph, stay. Linear time, besides type inference.
+ */
+export function foldConstants(model: Model): number {
+  inferTypes(model);
+  let changes = 0;
+  for (const node of model.graph.allNodes()) {
+    const { graph } = node;
+    if (graph === undefined || KEPT.has(node.op)) continue;
+    if (node.outputs.some((output) => output?.isOutput === true)) continue;
+    const results = knownShape(node) ?? (fits(node) ? computed(node) : undefined);
+    if (results === undefined || !agrees(node, results)) continue;
+    replace(graph, node, results);
+    changes++;
+  }
+  return changes;
+}
+
+function computed(node: Node): readonly Tensor[] | undefined {
+  if (node.inputs.length === 0 || !node.inputs.every((v) => v === undefined || isFoldable(v)))
+    return undefined;
+  const results = evaluate(
+    node,
+    node.inputs.map((value) => value?.tensor),
+  );
+  const bytes = results?.reduce((sum, { data }) => sum + data.byteLength, 0) ?? Infinity;
+  return bytes <= allowance(node) ? results : undefined;
+}
+
+function isFoldable({ isConstant, tensor }: Value): boolean {
+  return isConstant && tensor?.dtype !== "string";
+}
+
+/** Bytes that the result may take: what is freed, and in any case a little. */
+function allowance(node: Node): number {
+  let freed = 0;
+  for (const value of new Set(node.inputs))
+    if (value?.tensor !== undefined && [...value.consumers()].every((reader) => reader === node))
+      freed += value.isOutput ? 0 : value.tensor.data.byteLength;
+  return Math.max(SMALL, freed);
+}
+
+/** Whether the outputs, as far as their types tell before anything is computed, are within the allowance. */
+function fits(node: Node): boolean {
+  let bytes = 0;
+  for (const output of node.outputs) {
+    const { dtype, shape } = output ?? {};
+    if (dtype === undefined || shape === undefined || !isStatic(shape)) continue;
+    bytes += byteLengthOf(dtype, elementCount(shape));
+  }
+  return bytes <= allowance(node);
+}
+
+function isStatic(shape: Value["shape"]): shape is readonly number[] {
+  return shape?.every((dim) => typeof dim === "number") === true;
+}
+
+/** Shape of a value that need not be constant itself, when its dims (those that are asked for) are numbers. */
+function knownShape(node: Node): readonly Tensor[] | undefined {
+  if (node.op !== "Shape") return undefined;
+  const shape = node.input(0)?.shape;
+  if (shape === undefined) return undefined;
+  const dims = shape.slice(node.int("start", 0), node.int("end", shape.length));
+  return isStatic(dims) ? [int64Tensor(dims)] : undefined;
+}
+
+/** Evaluation and inference must say the same; where they do not, nothing is touched. */
+function agrees(node: Node, results: readonly Tensor[]): boolean {
+  return node.outputs.every((output, i) => {
+    if (output === undefined) return true;
+    const result = results[i];
+    if (result === undefined) return output.uses.size === 0;
+    return output.dtype === undefined || output.dtype === result.dtype;
+  });
+}
+
+function replace(graph: Graph, node: Node, results: readonly Tensor[]): void {
+  node.outputs.forEach((output, i) => {
+    const result = results[i];
+    if (output === undefined || result === undefined || output.uses.size === 0) return;
+    const { name } = output;
+    graph.rename(output, graph.freshName(name));
+    graph.replaceUses(output, graph.addNamedInitializer(name, result));
+  });
+  graph.removeNode(node);
+}

@@ -1,0 +1,158 @@
+// Writes GELU, however an exporter spelled it, in the one order of operators that runtimes recognise and fuse into a kernel.
+import type { Graph, Node, Value } from "../graph/graph.js";
+import {
+  any,
+  emit,
+  type Match,
+  oneOf,
+  op,
+  type Pattern,
+  rewrite,
+  rule,
+  scalar,
+} from "../graph/match.js";
+import type { Model } from "../graph/model.js";
+import type { DType } from "../onnx/dtypes.js";
+import { float32ToBfloat16, float32ToFloat16 } from "../onnx/float.js";
+import { tensorOf } from "../onnx/tensor.js";
+import { inferTypes } from "../ops/infer.js";
+
+const x = any("x");
+const once = { once: true };
+
+/** The spellings of value / 2. */
+function half(value: Pattern, options: { once?: boolean } = {}): Pattern {
+  return oneOf(op("Mul", [value, scalar(0.5)], options), op("Div", [value, scalar(2)], options));
+}
+
+/** The spellings of x · ½ · gate: any two may be multiplied first. */
+function halfGated(gate: Pattern): Pattern {
+  return oneOf(
+    half(op("Mul", [x, gate], once)),
+    op("Mul", [x, half(gate, once)]),
+    op("Mul", [half(x, once), gate]),
+  );
+}
+
+const onePlus = (f: Pattern) => op("Add", [f, scalar(1)], once);
+const times = (a: Pattern, b: Pattern) => op("Mul", [a, b], once);
+
+const X_OVER_ROOT_2 = oneOf(
+  op("Div", [x, scalar(Math.SQRT2)], once),
+  times(x, scalar(Math.SQRT1_2)),
+);
+
+const ROOT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
+const SQUARE = oneOf(times(x, x), op("Pow", [x, scalar(2)], once));
+const CUBE = oneOf(op("Pow", [x, scalar(3)], once), times(SQUARE, x));
+/** 1 + k·x² */
+const ONE_PLUS_SQUARE = onePlus(
+  oneOf(times(SQUARE, scalar(CUBIC)), times(times(x, scalar(CUBIC)), x)),
+);
+/** √(2/π) · (x + k·x³) */
+const TANH_ARGUMENT = oneOf(
+  times(
+    oneOf(op("Add", [x, times(CUBE, scalar(CUBIC))], once), times(x, ONE_PLUS_SQUARE)),
+    scalar(ROOT_2_OVER_PI),
+  ),
+  times(times(x, scalar(ROOT_2_OVER_PI)), ONE_PLUS_SQUARE),
+);
+
+const EXACT_GATE = onePlus(op("Erf", [X_OVER_ROOT_2], once));
+const TANH_GATE = onePlus(op("Tanh", [TANH_ARGUMENT], once));
+
+type Constant = (value: number) => Value;
+type Write = (at: Node, x: Value, constant: Constant) => Value;
+
+/** (x · (1 + erf(x / √2))) · ½ */
+const writeExact: Write = (at, x, constant) => {
+  const erf = emit(at, "Erf", [emit(at, "Div", [x, constant(Math.SQRT2)])]);
+  const gate = emit(at, "Add", [erf, constant(1)]);
+  return emit(at, "Mul", [emit(at, "Mul", [x, gate]), constant(0.5)]);
+};
+
+/** (x · ½) · (1 + tanh(√(2/π) · (x + k·x³))) */
+const writeTanh: Write = (at, x, constant) => {
+  const cubic = emit(at, "Mul", [emit(at, "Pow", [x, constant(3)]), constant(CUBIC)]);
+  const argument = emit(at, "Mul", [emit(at, "Add", [x, cubic]), constant(ROOT_2_OVER_PI)]);
+  const gate = emit(at, "Add", [emit(at, "Tanh", [argument]), constant(1)]);
+  return emit(at, "Mul", [emit(at, "Mul", [x, constant(0.5)]), gate]);
+};
+
+/** The operators in the order in which they are written, to see what stands there already. */
+const EXACT_FORM = "Mul(Mul(x,Add(Erf(Div(x,c)),c)),c)";
+const TANH_FORM = "Mul(Mul(x,c),Add(Tanh(Mul(Add(x,Mul(Pow(x,c),c)),c)),c))";
+
+/**
+ * Rewrites each GELU, exact or by tanh, as the chain that onnxruntime fuses into Gelu (BiasGelu with the bias in front) or FastGelu. The
+ * function is the same up to the rounding of single operators (exporters that differ only in where ½ comes in: bit-equal, short of
+ * overflow). A GELU whose inner values somebody else reads is left alone. Constants must be initializers.
+ */
+export function reorderGelu(model: Model): number {
+  inferTypes(model);
+  const constants = new Map<string, Value>();
+  const replace = (write: Write, form: string) => (m: Match, at: Node) => {
+    const x = m.get("x");
+    if (spell(at.output(), x) === form || !keepsShape(m, x)) return undefined;
+    const { dtype, graph } = x;
+    const encode = dtype === undefined ? undefined : ENCODERS[dtype];
+    if (dtype === undefined || encode === undefined) return undefined;
+    const constant = (value: number) =>
+      scalarIn(at.graph ?? graph, constants, dtype, encode, value);
+    const result = write(at, x, constant);
+    result.dtype = dtype;
+    result.shape = x.shape;
+    return result;
+  };
+  return rewrite(model.graph, [
+    rule("gelu", halfGated(EXACT_GATE), replace(writeExact, EXACT_FORM)),
+    rule("gelu by tanh", halfGated(TANH_GATE), replace(writeTanh, TANH_FORM)),
+  ]);
+}
+
+type Encode = (value: number) => ArrayBufferView;
+
+const ENCODERS: { readonly [D in DType]?: Encode } = {
+  float32: (value) => Float32Array.of(value),
+  float64: (value) => Float64Array.of(value),
+  float16: (value) => float32ToFloat16(Float32Array.of(value)),
+  bfloat16: (value) => float32ToBfloat16(Float32Array.of(value)),
+};
+
+/** One scalar per value, type and outermost graph. */
+function scalarIn(
+  graph: Graph,
+  made: Map<string, Value>,
+  dtype: DType,
+  encode: Encode,
+  value: number,
+): Value {
+  const key = `${dtype} ${value}`;
+  const existing = made.get(key);
+  if (existing !== undefined) return existing;
+  const tensor = tensorOf(dtype, [], encode(value));
+  const created = graph.root.addInitializer(`gelu_${value.toPrecision(4)}`, tensor);
+  made.set(key, created);
+  return created;
+}
+
+/** Constants of shape [1], [1, 1], … must not have added dims to what they were combined with. */
+function keepsShape(m: Match, x: Value): boolean {
+  return m.nodes.every((node) =>
+    node.inputs.every((input) => {
+      const rank = input?.isConstant === true ? (input.tensor?.dims.length ?? 0) : 0;
+      return rank === 0 || (x.rank !== undefined && rank <= x.rank);
+    }),
+  );
+}
+
+/** A value as a formula over x and constants, seven operators deep: enough for either form. */
+function spell(value: Value, x: Value, depth = 7): string {
+  if (value === x) return "x";
+  if (value.isConstant) return "c";
+  const node = value.producer;
+  if (node === undefined || depth === 0) return "?";
+  const inputs = node.inputs.map((i) => (i === undefined ? "" : spell(i, x, depth - 1)));
+  return `${node.op}(${inputs.join()})`;
+}
