@@ -16,7 +16,7 @@ const PLAIN_INITIALIZERS = 4;
  */
 export function hoistConstants(model: Model): number {
   let changes = hoistDefaults(model);
-  for (const graph of [...graphsOf(model.graph)])
+  for (const graph of graphsOf(model.graph))
     for (const node of graph.nodes()) if (hoistConstant(graph, node)) changes++;
   return changes;
 }

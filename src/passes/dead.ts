@@ -20,7 +20,7 @@ export function removeDead(model: Model): number {
     changes++;
     for (const { producer } of reads) if (producer !== undefined) stack.push(producer);
   }
-  for (const scope of [...graphsOf(graph)]) changes += removeUnreadInitializers(scope);
+  for (const scope of graphsOf(graph)) changes += removeUnreadInitializers(scope);
   return changes;
 }
 

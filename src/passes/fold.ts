@@ -7,8 +7,10 @@ import { int64Tensor, type Tensor } from "../onnx/tensor.js";
 import { evaluate } from "../ops/evaluate.js";
 import { inferTypes } from "../ops/infer.js";
 
-/** Results up to this many bytes are always folded. */
+/** Results up to this many bytes are folded although the model grows by them, … */
 const SMALL = 64 * 1024;
+/** … until it has grown by this many. */
+const MAX_GROWTH = 8 * 1024 * 1024;
 
 /** Never folded, whatever the size: integer weights are there to stay integers. */
 const KEPT: ReadonlySet<string> = new Set([
@@ -19,57 +21,76 @@ const KEPT: ReadonlySet<string> = new Set([
 
 /**
  * Replaces nodes whose inputs are all constant by their results, in the order of the graph, and Shape of a value whose shape is known. A
- * result is kept if it is small or not larger than the constants that are no longer needed by it. Operators that cannot be evaluated, and
+ * result is kept if it is small, or not larger than the constants that are no longer needed then. Operators that cannot be evaluated, and
  * those that make an output of a graph, stay. Linear time, besides type inference.
  */
 export function foldConstants(model: Model): number {
   inferTypes(model);
   let changes = 0;
+  let growth = MAX_GROWTH;
   for (const node of model.graph.allNodes()) {
     const { graph } = node;
     if (graph === undefined || KEPT.has(node.op)) continue;
     if (node.outputs.some((output) => output?.isOutput === true)) continue;
-    const results = knownShape(node) ?? (fits(node) ? computed(node) : undefined);
+    const freed = bytesFreed(node);
+    const allowed = Math.max(freed, Math.min(SMALL, growth));
+    const results = knownShape(node) ?? computed(node, allowed);
     if (results === undefined || !agrees(node, results)) continue;
+    const bytes = byteLength(results);
+    if (bytes > allowed) continue;
+    growth -= Math.max(0, bytes - freed);
     replace(graph, node, results);
     changes++;
   }
   return changes;
 }
 
-function computed(node: Node): readonly Tensor[] | undefined {
-  if (node.inputs.length === 0 || !node.inputs.every((v) => v === undefined || isFoldable(v)))
+function computed(node: Node, allowed: number): readonly Tensor[] | undefined {
+  const { inputs } = node;
+  if (inputs.length === 0 || !inputs.every((v) => v === undefined || isFoldable(v)))
     return undefined;
-  const results = evaluate(
+  // Nothing is computed whose type tells already that it is too large.
+  if (knownBytes(node) > allowed) return undefined;
+  const limit = Math.max(allowed, SMALL);
+  return evaluate(
     node,
-    node.inputs.map((value) => value?.tensor),
+    inputs.map((value) => value?.tensor),
+    { limit },
   );
-  const bytes = results?.reduce((sum, { data }) => sum + data.byteLength, 0) ?? Infinity;
-  return bytes <= allowance(node) ? results : undefined;
+}
+
+function byteLength(tensors: readonly Tensor[]): number {
+  return tensors.reduce((sum, { data }) => sum + data.byteLength, 0);
 }
 
 function isFoldable({ isConstant, tensor }: Value): boolean {
   return isConstant && tensor?.dtype !== "string";
 }
 
-/** Bytes that the result may take: what is freed, and in any case a little. */
-function allowance(node: Node): number {
+/** Bytes of constants that only this node reads. */
+function bytesFreed(node: Node): number {
   let freed = 0;
   for (const value of new Set(node.inputs))
-    if (value?.tensor !== undefined && [...value.consumers()].every((reader) => reader === node))
-      freed += value.isOutput ? 0 : value.tensor.data.byteLength;
-  return Math.max(SMALL, freed);
+    if (value?.tensor !== undefined && !value.isInput && isReadByOnly(value, node))
+      freed += value.tensor.data.byteLength;
+  return freed;
 }
 
-/** Whether the outputs, as far as their types tell before anything is computed, are within the allowance. */
-function fits(node: Node): boolean {
+/** Stops at the first other reader: a constant may have very many. */
+function isReadByOnly(value: Value, node: Node): boolean {
+  for (const use of value.uses) if (use.kind !== "node" || use.node !== node) return false;
+  return true;
+}
+
+/** Bytes of the outputs, as far as their types tell. */
+function knownBytes(node: Node): number {
   let bytes = 0;
   for (const output of node.outputs) {
     const { dtype, shape } = output ?? {};
     if (dtype === undefined || shape === undefined || !isStatic(shape)) continue;
     bytes += byteLengthOf(dtype, elementCount(shape));
   }
-  return bytes <= allowance(node);
+  return bytes;
 }
 
 function isStatic(shape: Value["shape"]): shape is readonly number[] {

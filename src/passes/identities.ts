@@ -1,8 +1,8 @@
 // Removes operators that hand on their input as it is: by nature, or because the inferred types prove it.
 import type { Node, Use, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
-import { dtypeOfCode } from "../onnx/dtypes.js";
-import { numbersOf } from "../onnx/values.js";
+import { DTYPES, dtypeOfCode } from "../onnx/dtypes.js";
+import { numbersOf, scalarOf } from "../onnx/values.js";
 import { inferTypes } from "../ops/infer.js";
 
 /** The input that an operator's only read output equals element for element, in the same shape; undefined where that is not certain. */
@@ -127,7 +127,10 @@ function elements(value: Value | undefined): number[] | undefined {
 const isOne = (n: number) => n === 1;
 const isNeutralAddend = (n: number, isFloat: boolean) => (isFloat ? Object.is(n, -0) : n === 0);
 
-/** Input `at`, when input `other` is a constant of neutral elements that does not broadcast it to another shape. */
+/**
+ * Input `at`, when input `other` is a constant of one neutral element that does not broadcast it to another shape. A vector of ones or zeros
+ * is a parameter that nobody has trained yet (of a normalization, of a linear layer): its operator stays.
+ */
 function withNeutral(
   node: Node,
   at: number,
@@ -140,6 +143,7 @@ function withNeutral(
     return undefined;
   const isScalar = constant.tensor.dims.length === 0;
   if (!isScalar && !sameShape(x, node.outputs[0])) return undefined;
-  const isFloat = x.dtype === undefined || !/^u?int/.test(x.dtype);
-  return elements(constant)?.every((n) => isNeutral(n, isFloat)) === true ? x : undefined;
+  const n = scalarOf(constant.tensor);
+  const isFloat = x.dtype === undefined || DTYPES[x.dtype].kind === "float";
+  return constant.isConstant && n !== undefined && isNeutral(n, isFloat) ? x : undefined;
 }

@@ -90,7 +90,7 @@ function remove({ node, isNaN, probabilities }: Guard): void {
 }
 
 function moveBehindProduct(guard: Guard, model: Model): boolean {
-  const { node, isNaN, probabilities, zero, softmax } = guard;
+  const { node, isNaN, probabilities, softmax } = guard;
   const { graph } = node;
   const use = node.output().onlyUse;
   const product = use?.node;
