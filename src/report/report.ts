@@ -1,0 +1,97 @@
+// The reports as data: what a command found and did. Tables, JSON and pages are made from these and from nothing else.
+
+export const REPORT_VERSION = 1;
+
+/** Where one site runs in the written model. */
+export interface SiteReport {
+  readonly name: string;
+  readonly kind: "linear" | "embedding" | "attention" | "convolution" | "opaque";
+  /** Dims of the constant as the product uses it: [K, N], or [rows, width] of a table; empty where there is none. */
+  readonly shape: readonly number[];
+  /** `int8`: an integer kernel; `stored`: 8 bits in the file, floats at run time; `float`: left alone. */
+  readonly runs: "int8" | "stored" | "float";
+  /** Why it does not run in INT8. */
+  readonly reason?: string | undefined;
+}
+
+/** How close the written model is to the float model on the same inputs. */
+export interface CheckReport {
+  readonly inputs: "synthetic" | "data";
+  /** batch × length of the inputs. */
+  readonly shapes: readonly string[];
+  /** Per output, the lowest over all inputs; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. */
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly snrDb?: number;
+    readonly agreement?: number;
+  }[];
+  /** The lowest signal-to-noise ratio of a float output, dB; absent where the model has none. */
+  readonly snrDb?: number | undefined;
+}
+
+export interface QuantizeReport {
+  readonly version: typeof REPORT_VERSION;
+  readonly command: "quantize";
+  readonly model: string;
+  readonly output: string;
+  readonly mode: string;
+  readonly target: string;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly sites: readonly SiteReport[];
+  /** How often each exact float rewrite applied. */
+  readonly rewrites: Readonly<Record<string, number>>;
+  readonly seconds: {
+    readonly read: number;
+    readonly plan: number;
+    readonly write: number;
+    readonly check?: number | undefined;
+  };
+  /** Highest resident memory of this process until the result was written (the check, which loads both models, comes after). */
+  readonly peakMemoryBytes: number;
+  readonly check?: CheckReport | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface ValueReport {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | string | null)[];
+}
+
+export interface InspectReport {
+  readonly version: typeof REPORT_VERSION;
+  readonly command: "inspect";
+  readonly model: string;
+  readonly bytes: number;
+  readonly irVersion: number;
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly producer: string;
+  readonly nodes: number;
+  readonly inputs: readonly ValueReport[];
+  readonly outputs: readonly ValueReport[];
+  /** Bytes of the initializers by element type. */
+  readonly bytesByType: Readonly<Record<string, number>>;
+  /** The form in which the model is quantized already; then there are no sites. */
+  readonly quantized?: string | undefined;
+  readonly mode: string;
+  readonly target: string;
+  readonly sites: readonly SiteReport[];
+  readonly rewrites: Readonly<Record<string, number>>;
+}
+
+export interface OptimizeReport {
+  readonly version: typeof REPORT_VERSION;
+  readonly command: "optimize";
+  readonly model: string;
+  readonly output: string;
+  readonly target: string;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly nodesBefore: number;
+  readonly nodesAfter: number;
+  readonly rewrites: Readonly<Record<string, number>>;
+  readonly seconds: { readonly read: number; readonly write: number; readonly check?: number | undefined };
+  readonly check?: CheckReport | undefined;
+  readonly warnings: readonly string[];
+}
