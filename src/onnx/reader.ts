@@ -75,7 +75,7 @@ const SIGNATURES: readonly { at: number; text: string; detail: string }[] = [
   { at: 4, text: "ORTM", detail: "it is a model in ORT format, which is made for loading only" },
   { at: 4, text: "TFL3", detail: "it is a TensorFlow Lite model" },
   { at: 0, text: "PK\x03\x04", detail: "it is a ZIP archive, such as PyTorch writes" },
-  { at: 8, text: "{", detail: "it looks like a safetensors file: weights without a graph" },
+  { at: 8, text: '{"', detail: "it looks like a safetensors file: weights without a graph" },
   { at: 0, text: "{", detail: "it is JSON" },
 ];
 
@@ -152,12 +152,13 @@ function decodeField(
   else if (wire === WIRE_OF[field.kind])
     append(message, field.name, decodeScalar(field.kind, cursor, end));
   else {
-    const last = cursor.length(end) + cursor.offset;
+    const length = cursor.length(end);
+    const last = cursor.offset + length;
     while (cursor.offset < last) {
       cursor.need(FIELD_HEAD);
       append(message, field.name, decodeScalar(field.kind, cursor, last));
     }
-    if (cursor.offset > last) cursor.fail("a list of numbers ends within a number");
+    if (cursor.offset > last) cursor.fail("a list of numbers ends within a number", last - length);
   }
 }
 
@@ -205,7 +206,7 @@ function decodeRun(kind: NumberKind, cursor: Cursor, end: number): Blob {
     cursor.need(FIELD_HEAD);
     cursor.skipVarint();
   }
-  if (cursor.offset > start + length) cursor.fail("a list of numbers ends within a number");
+  if (cursor.offset > start + length) cursor.fail("a list of numbers ends within a number", start);
   const run = new VarintBlob(cursor.source, start, length, width, count);
   return length <= SMALL_RUN ? blobOf(run.read()) : run;
 }

@@ -1,9 +1,19 @@
 // The elements of a tensor as numbers: one row per element type says how its bytes are read.
 import { elementCount, type DType } from "./dtypes.js";
-import { bfloat16ToFloat32, floatTable, type SmallFloat } from "./float.js";
+import { bfloat16ToFloat32, float16ToFloat32, floatTable, type SmallFloat } from "./float.js";
 import type { Tensor } from "./tensor.js";
 
-type Values = ArrayLike<number> | BigInt64Array | BigUint64Array;
+type Values =
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array;
 type Decode = (bytes: Uint8Array, count: number) => Values;
 
 interface ViewType<T> {
@@ -40,14 +50,20 @@ function packedInts(bits: number, signed: boolean): Decode {
   };
 }
 
-function byTable(format: SmallFloat | "float8e8m0", codes: Decode): Decode {
+function byTable(
+  format: SmallFloat | "float8e8m0",
+  codesOf: (bytes: Uint8Array, count: number) => Uint8Array | Uint16Array,
+): Decode {
   return (bytes, count) => {
     const table = floatTable(format);
-    return Float32Array.from(codes(bytes, count) as ArrayLike<number>, (c) => table[c] ?? 0);
+    const codes = codesOf(bytes, count);
+    const out = new Float32Array(count);
+    for (let i = 0; i < count; i++) out[i] = table[codes[i] ?? 0] ?? 0;
+    return out;
   };
 }
 
-const bytewise: Decode = (bytes) => bytes;
+const bytewise = (bytes: Uint8Array): Uint8Array => bytes;
 
 const DECODERS: { readonly [D in DType]?: Decode } = {
   float32: view(Float32Array),
@@ -61,7 +77,7 @@ const DECODERS: { readonly [D in DType]?: Decode } = {
   uint64: view(BigUint64Array),
   int64: view(BigInt64Array),
   bool: (bytes) => bytes.map((b) => (b === 0 ? 0 : 1)),
-  float16: byTable("float16", view(Uint16Array)),
+  float16: (bytes, count) => float16ToFloat32(view(Uint16Array)(bytes, count)),
   bfloat16: (bytes, count) => bfloat16ToFloat32(view(Uint16Array)(bytes, count)),
   float8e4m3fn: byTable("float8e4m3fn", bytewise),
   float8e4m3fnuz: byTable("float8e4m3fnuz", bytewise),
@@ -83,6 +99,10 @@ function valuesOf(tensor: Tensor): Values {
   return decode(tensor.data.read(), elementCount(tensor.dims));
 }
 
+function isWide(values: Values): values is BigInt64Array | BigUint64Array {
+  return values instanceof BigInt64Array || values instanceof BigUint64Array;
+}
+
 /**
  * All elements as float32: of a float32 tensor a view where its bytes are aligned (do not write into it), of any other numeric type a
  * converted copy. float64 and wide integers round to the nearest float32.
@@ -90,25 +110,22 @@ function valuesOf(tensor: Tensor): Values {
 export function floatsOf(tensor: Tensor): Float32Array {
   const values = valuesOf(tensor);
   if (values instanceof Float32Array) return values;
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array)
-    return Float32Array.from(values, Number);
-  return Float32Array.from(values);
+  if (!isWide(values)) return new Float32Array(values);
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = Number(values[i] ?? 0n);
+  return out;
 }
 
 /** All elements as numbers (booleans as 0 and 1); 64-bit integers beyond 2^53 are rounded. For small tensors. */
 export function numbersOf(tensor: Tensor): number[] {
   const values = valuesOf(tensor);
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array)
-    return Array.from(values, Number);
-  return Array.from(values);
+  return isWide(values) ? Array.from(values, Number) : Array.from(values);
 }
 
 /** All elements of an integer or boolean tensor, exactly. */
 export function bigintsOf(tensor: Tensor): bigint[] {
   const values = valuesOf(tensor);
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array)
-    return Array.from(values);
-  return Array.from(values, BigInt);
+  return isWide(values) ? Array.from(values) : Array.from(values, BigInt);
 }
 
 /** The element of a tensor that has exactly one, whatever its rank; undefined otherwise, and for strings and complex numbers. */
