@@ -16,12 +16,21 @@ export interface Bounds {
  */
 export const ACTIVATION_LIMIT = 1e30;
 
-/** Largest finite number of each float type, and what a sum may exceed it by before it rounds to infinity (half a unit in the last place). */
-const FLOATS: { readonly [D in DType]?: { readonly max: number; readonly slack: number } } = {
-  float16: { max: 65504, slack: 16 },
-  bfloat16: { max: 2 ** 128 - 2 ** 120, slack: 2 ** 119 },
-  float32: { max: 2 ** 128 - 2 ** 104, slack: 2 ** 103 },
-  float64: { max: Number.MAX_VALUE, slack: 0 },
+interface FloatType {
+  /** The largest finite number. */
+  readonly max: number;
+  /** What a result may exceed it by before it rounds to infinity: half a unit in the last place. */
+  readonly slack: number;
+  /** Bits of the significand, and the exponent of the smallest normal number. */
+  readonly bits: number;
+  readonly minExponent: number;
+}
+
+const FLOATS: { readonly [D in DType]?: FloatType } = {
+  float16: { max: 65504, slack: 16, bits: 11, minExponent: -14 },
+  bfloat16: { max: 2 ** 128 - 2 ** 120, slack: 2 ** 119, bits: 8, minExponent: -126 },
+  float32: { max: 2 ** 128 - 2 ** 104, slack: 2 ** 103, bits: 24, minExponent: -126 },
+  float64: { max: Number.MAX_VALUE, slack: 0, bits: 53, minExponent: -1022 },
 };
 
 const INTEGERS: { readonly [D in DType]?: Bounds } = Object.fromEntries(
@@ -139,16 +148,21 @@ function rounded(bounds: Bounds | undefined, dtype: DType | undefined): Bounds |
   if (bounds === undefined || dtype === undefined) return undefined;
   if (Number.isNaN(bounds.lo) || Number.isNaN(bounds.hi)) return undefined;
   const float = FLOATS[dtype];
-  if (float !== undefined) {
-    const round = (x: number) => {
-      if (Math.abs(x) <= float.max) return x;
-      return Math.abs(x) < float.max + float.slack ? Math.sign(x) * float.max : x * Infinity;
-    };
-    return { lo: round(bounds.lo), hi: round(bounds.hi) };
-  }
+  if (float !== undefined)
+    return { lo: -roundedUp(-bounds.lo, float), hi: roundedUp(bounds.hi, float) };
   // An integer that leaves its range wraps around.
   const range = INTEGERS[dtype];
   return range !== undefined && range.lo <= bounds.lo && bounds.hi <= range.hi ? bounds : range;
+}
+
+/** The least bound of that element type for what is rounded from `x` or less. */
+function roundedUp(x: number, { max, slack, bits, minExponent }: FloatType): number {
+  if (x > max) return x < max + slack ? max : Infinity;
+  if (x < -max) return x > -max - slack ? -max : -Infinity;
+  // A logarithm that errs must err upwards: then the unit is too large, and the bound only looser.
+  const exponent = Math.max(minExponent, Math.floor(Math.log2(Math.abs(x)) + 1e-12));
+  const unit = 2 ** Math.max(exponent - bits + 1, -1074);
+  return Math.ceil(x / unit) * unit;
 }
 
 function activation(_: Of, node: Node): Bounds | undefined {
@@ -191,7 +205,9 @@ function multiply(a: Bounds | undefined, b: Bounds | undefined): Bounds | undefi
 function divide(a: Bounds | undefined, b: Bounds | undefined): Bounds | undefined {
   // By something that may be 0, or infinite: not followed.
   if (b === undefined || !isFinite(b) || (b.lo <= 0 && b.hi >= 0)) return undefined;
-  return multiply(a, { lo: 1 / b.hi, hi: 1 / b.lo });
+  if (a === undefined) return undefined;
+  const quotients = [a.lo / b.lo, a.lo / b.hi, a.hi / b.lo, a.hi / b.hi];
+  return { lo: Math.min(...quotients), hi: Math.max(...quotients) };
 }
 
 function join(a: Bounds | undefined, b: Bounds | undefined): Bounds | undefined {

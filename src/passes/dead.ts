@@ -15,7 +15,7 @@ export function removeDead(model: Model): number {
   while (stack.length > 0) {
     const node = stack.pop();
     if (node?.graph === undefined || !isUnread(node)) continue;
-    const reads = new Set(readsOf(node));
+    const reads = readsOf(node);
     node.graph.removeNode(node);
     changes++;
     for (const { producer } of reads) if (producer !== undefined) stack.push(producer);
@@ -29,12 +29,18 @@ function isUnread(node: Node): boolean {
 }
 
 /** Values that a node reads, those that its subgraphs read from around them included. */
-function* readsOf(node: Node): Generator<Value> {
-  for (const value of node.inputs) if (value !== undefined) yield value;
-  for (const sub of node.subgraphs()) {
-    for (const inner of sub.nodes()) yield* readsOf(inner);
-    yield* sub.outputs;
+function readsOf(node: Node): Set<Value> {
+  const reads = new Set<Value>();
+  for (const value of node.inputs) if (value !== undefined) reads.add(value);
+  const inside = new Set<Graph>();
+  for (const body of node.subgraphs()) for (const graph of graphsOf(body)) inside.add(graph);
+  for (const graph of inside) {
+    for (const value of graph.outputs) reads.add(value);
+    for (const inner of graph.nodes())
+      for (const value of inner.inputs) if (value !== undefined) reads.add(value);
   }
+  for (const value of reads) if (inside.has(value.graph)) reads.delete(value);
+  return reads;
 }
 
 function removeUnreadInitializers(graph: Graph): number {

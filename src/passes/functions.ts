@@ -8,7 +8,7 @@ import type { FunctionProto } from "../onnx/proto.js";
 import { raiseOpset } from "./opset.js";
 
 /** Nodes that inlining may add: functions that call functions that call … can describe more than any machine holds. */
-const MAX_NODES = 1_000_000;
+const MAX_NODES = 200_000;
 const MAX_DEPTH = 500;
 /** Up to this operator set, bodies are raised to the model's; later ones changed nothing that existed before. */
 const SETTLED = 18;

@@ -53,8 +53,8 @@ interface Guard {
 
 function guardAt(node: Node): Guard | undefined {
   const [condition, zero, probabilities] = node.inputs;
-  if (node.op !== "Where" || condition === undefined || probabilities === undefined)
-    return undefined;
+  if (node.op !== "Where" || node.outputs[0] === undefined) return undefined;
+  if (condition === undefined || probabilities === undefined) return undefined;
   const isNaN = condition.producer;
   if (isNaN?.op !== "IsNaN" || isNaN.input(0) !== probabilities) return undefined;
   if (zero?.tensor === undefined || !zero.isConstant || scalarOf(zero.tensor) !== 0)
@@ -94,9 +94,9 @@ function moveBehindProduct(guard: Guard, model: Model): boolean {
   const { graph } = node;
   const use = node.output().onlyUse;
   const product = use?.node;
-  if (graph === undefined || product === undefined || product.graph !== graph) return false;
-  if (product.op !== "MatMul" || use?.index !== 0 || product.input(1) === node.output())
-    return false;
+  if (graph === undefined || product?.outputs[0] === undefined) return false;
+  if (product.graph !== graph || product.op !== "MatMul") return false;
+  if (use?.index !== 0 || product.input(1) === node.output()) return false;
   const rank = probabilities.rank;
   if (rank === undefined || rank < 2 || !isAlongLastAxis(softmax, rank, opset(model))) return false;
   // A vector of values makes one number of each row; the zero, where it has dims, must not have more than the product has.

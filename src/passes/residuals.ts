@@ -14,24 +14,24 @@ export function unfuseResiduals(model: Model): number {
   if (opset(model) < BROADCASTING_SUM) return 0;
   let changes = 0;
   for (const node of model.graph.allNodes()) {
-    if (node.op !== "Add" || !isNormalized(node.output())) continue;
+    const [sum] = node.outputs;
+    if (node.op !== "Add" || sum === undefined || !isNormalized(sum)) continue;
     const [a, b] = node.inputs;
     if (a === undefined || b === undefined || isBias(a) || isBias(b)) continue;
-    replaceBySum(node, a, b);
+    replaceBySum(node, sum, a, b);
     changes++;
   }
   return changes;
 }
 
-function replaceBySum(node: Node, a: Value, b: Value): void {
-  const old = node.output();
-  const sum = node.graph?.addNode({ op: "Sum", name: node.name, inputs: [a, b], before: node });
-  if (sum === undefined) return;
-  const value = sum.output();
+function replaceBySum(node: Node, old: Value, a: Value, b: Value): void {
+  const { graph, name } = node;
+  if (graph === undefined) return;
+  const value = graph.addNode({ op: "Sum", name, inputs: [a, b], before: node }).output();
   value.dtype = old.dtype;
   value.shape = old.shape;
-  node.graph?.replaceUses(old, value);
-  node.graph?.removeNode(node);
+  graph.replaceUses(old, value);
+  graph.removeNode(node);
 }
 
 /** A constant that is the same for every row: nothing but the last dim. */
@@ -51,26 +51,28 @@ function isNormalized(value: Value): boolean {
   const readers = new Set(value.consumers());
   for (const reader of readers) {
     if (NORMALIZATIONS.has(reader.op) && reader.input(0) === value) return true;
-    if (reader.op === "ReduceMean" && isUsedWith(reader.output(), readers, "Sub")) return true;
+    if (reader.op === "ReduceMean" && isSubtracted(reader.outputs[0], readers)) return true;
     if ((reader.op === "Pow" || reader.op === "Mul") && isMeanSquare(reader, readers)) return true;
   }
   return false;
 }
 
-function isUsedWith(mean: Value, readers: ReadonlySet<Node>, op: string): boolean {
-  return [...mean.consumers()].some((node) => node.op === op && readers.has(node));
+/** x - mean(x) */
+function isSubtracted(mean: Value | undefined, readers: ReadonlySet<Node>): boolean {
+  if (mean === undefined) return false;
+  return [...mean.consumers()].some((node) => node.op === "Sub" && readers.has(node));
 }
 
 /** x² → mean → … → x / √…: root mean square normalization, up to the product with x. */
 function isMeanSquare(square: Node, readers: ReadonlySet<Node>): boolean {
-  let value = square.output();
-  for (let steps = 0; steps < 6; steps++) {
+  let value = square.outputs[0];
+  for (let steps = 0; steps < 6 && value !== undefined; steps++) {
     const next = [...value.consumers()];
     if (steps > 0 && next.some((node) => node !== square && readers.has(node))) return true;
     const [only] = next;
     if (only === undefined || next.length !== 1) return false;
     if (steps === 0 && only.op !== "ReduceMean") return false;
-    value = only.output();
+    value = only.outputs[0];
   }
   return false;
 }
