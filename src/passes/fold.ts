@@ -26,6 +26,11 @@ const KEPT: ReadonlySet<string> = new Set([
  */
 export function foldConstants(model: Model): number {
   inferTypes(model);
+  return foldTyped(model);
+}
+
+/** The same for a model whose types are inferred already. */
+export function foldTyped(model: Model): number {
   let changes = 0;
   let growth = MAX_GROWTH;
   for (const node of model.graph.allNodes()) {

@@ -90,11 +90,14 @@ const TANH_FORM = "Mul(Mul(x,c),Add(Tanh(Mul(Add(x,Mul(Pow(x,c),c)),c)),c))";
  * overflow). A GELU whose inner values somebody else reads is left alone. Constants must be initializers.
  */
 export function reorderGelu(model: Model): number {
-  inferTypes(model);
   const constants = new Map<string, Value>();
+  let typed = false;
   const replace = (write: Write, form: string) => (m: Match, at: Node) => {
     const x = m.get("x");
-    if (spell(at.output(), x) === form || !keepsShape(m, x)) return undefined;
+    if (spell(at.output(), x) === form) return undefined;
+    if (!typed) inferTypes(model);
+    typed = true;
+    if (!keepsShape(m, x)) return undefined;
     const { dtype, graph } = x;
     const encode = dtype === undefined ? undefined : ENCODERS[dtype];
     if (dtype === undefined || encode === undefined) return undefined;

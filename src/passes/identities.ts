@@ -70,6 +70,11 @@ const MAX_ELEMENTS = 1 << 16;
  */
 export function removeIdentities(model: Model): number {
   inferTypes(model);
+  return removeTypedIdentities(model);
+}
+
+/** The same for a model whose types are inferred already. */
+export function removeTypedIdentities(model: Model): number {
   const version = opset(model);
   let changes = 0;
   for (const node of model.graph.allNodes()) {

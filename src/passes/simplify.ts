@@ -1,11 +1,12 @@
 // The general rewrites, which suit every target, run until none of them finds anything more.
 import type { Model } from "../graph/model.js";
+import { inferTypes } from "../ops/infer.js";
 import { hoistConstants } from "./constants.js";
 import { removeDead } from "./dead.js";
 import { dedupe } from "./dedupe.js";
-import { foldConstants } from "./fold.js";
+import { foldTyped } from "./fold.js";
 import { inlineFunctions } from "./functions.js";
-import { removeIdentities } from "./identities.js";
+import { removeTypedIdentities } from "./identities.js";
 
 /** More rounds than any chain of rewrites needs that real graphs hold; a graph that was built to need more is left half simplified. */
 const MAX_ROUNDS = 16;
@@ -17,7 +18,8 @@ const MAX_ROUNDS = 16;
 export function simplify(model: Model): number {
   let changes = inlineFunctions(model) + hoistConstants(model) + removeDead(model);
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const found = foldConstants(model) + removeIdentities(model) + removeDead(model);
+    inferTypes(model);
+    const found = foldTyped(model) + removeTypedIdentities(model) + removeDead(model);
     changes += found;
     if (found === 0) break;
   }
