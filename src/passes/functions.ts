@@ -121,6 +121,7 @@ function instantiate(inlining: Inlining, call: Node, body: Body): Node[] {
   const copy: Copy = {
     values: new Map(),
     attributes: new Map([...body.defaults, ...call.attributes]),
+    prefix,
     name: (inner) => graph.freshName(`${prefix}/${inner}`),
     nodes: [],
   };
@@ -167,6 +168,8 @@ interface Copy {
   /** Copies by original; what is not in it belongs to the graphs around and stands for itself. */
   readonly values: Map<Value, Value | undefined>;
   readonly attributes: Attributes;
+  readonly prefix: string;
+  /** A free name for a value. */
   readonly name: (inner: string) => string;
   /** The copied nodes. */
   readonly nodes: Node[];
@@ -185,7 +188,7 @@ function copyContent(copy: Copy, from: Graph, to: Graph, before: Node | undefine
     const made = to.addNode({
       op: node.opType,
       domain: node.domain,
-      name: node.name === "" ? "" : copy.name(node.name),
+      name: node.name === "" ? "" : `${copy.prefix}/${node.name}`,
       inputs: node.inputs.map((value) => copied(copy, value)),
       outputs: node.outputs.map((value) => (value === undefined ? "" : copy.name(value.name))),
       attributes: new Map(),

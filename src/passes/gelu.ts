@@ -16,6 +16,7 @@ import type { DType } from "../onnx/dtypes.js";
 import { float32ToBfloat16, float32ToFloat16 } from "../onnx/float.js";
 import { tensorOf } from "../onnx/tensor.js";
 import { inferTypes } from "../ops/infer.js";
+import { succeed } from "./pass.js";
 
 const x = any("x");
 const once = { once: true };
@@ -63,21 +64,22 @@ const EXACT_GATE = onePlus(op("Erf", [X_OVER_ROOT_2], once));
 const TANH_GATE = onePlus(op("Tanh", [TANH_ARGUMENT], once));
 
 type Constant = (value: number) => Value;
-type Write = (at: Node, x: Value, constant: Constant) => Value;
+type Step = (op: string, a: Value, b?: Value) => Value;
+type Write = (step: Step, x: Value, constant: Constant) => Value;
 
 /** (x · (1 + erf(x / √2))) · ½ */
-const writeExact: Write = (at, x, constant) => {
-  const erf = emit(at, "Erf", [emit(at, "Div", [x, constant(Math.SQRT2)])]);
-  const gate = emit(at, "Add", [erf, constant(1)]);
-  return emit(at, "Mul", [emit(at, "Mul", [x, gate]), constant(0.5)]);
+const writeExact: Write = (step, x, constant) => {
+  const erf = step("Erf", step("Div", x, constant(Math.SQRT2)));
+  const gate = step("Add", erf, constant(1));
+  return step("Mul", step("Mul", x, gate), constant(0.5));
 };
 
 /** (x · ½) · (1 + tanh(√(2/π) · (x + k·x³))) */
-const writeTanh: Write = (at, x, constant) => {
-  const cubic = emit(at, "Mul", [emit(at, "Pow", [x, constant(3)]), constant(CUBIC)]);
-  const argument = emit(at, "Mul", [emit(at, "Add", [x, cubic]), constant(ROOT_2_OVER_PI)]);
-  const gate = emit(at, "Add", [emit(at, "Tanh", [argument]), constant(1)]);
-  return emit(at, "Mul", [emit(at, "Mul", [x, constant(0.5)]), gate]);
+const writeTanh: Write = (step, x, constant) => {
+  const cubic = step("Mul", step("Pow", x, constant(3)), constant(CUBIC));
+  const tanh = step("Tanh", step("Mul", step("Add", x, cubic), constant(ROOT_2_OVER_PI)));
+  const gate = step("Add", tanh, constant(1));
+  return step("Mul", step("Mul", x, constant(0.5)), gate);
 };
 
 /** The operators in the order in which they are written, to see what stands there already. */
@@ -101,11 +103,15 @@ export function reorderGelu(model: Model): number {
     const { dtype, graph } = x;
     const encode = dtype === undefined ? undefined : ENCODERS[dtype];
     if (dtype === undefined || encode === undefined) return undefined;
-    const constant = (value: number) =>
-      scalarIn(at.graph ?? graph, constants, dtype, encode, value);
-    const result = write(at, x, constant);
-    result.dtype = dtype;
-    result.shape = x.shape;
+    const constant = (value: number) => scalarIn(graph.root, constants, dtype, encode, value);
+    const step: Step = (op, ...inputs) => {
+      const made = emit(at, op, inputs, {}, at.name === "" ? {} : { name: `${at.name}/${op}` });
+      made.dtype = dtype;
+      made.shape = x.shape;
+      return made;
+    };
+    const result = write(step, x, constant);
+    succeed(at.output(), result);
     return result;
   };
   return rewrite(model.graph, [
@@ -123,7 +129,7 @@ const ENCODERS: { readonly [D in DType]?: Encode } = {
   bfloat16: (value) => float32ToBfloat16(Float32Array.of(value)),
 };
 
-/** One scalar per value, type and outermost graph. */
+/** One scalar per value and type. */
 function scalarIn(
   graph: Graph,
   made: Map<string, Value>,
@@ -135,7 +141,7 @@ function scalarIn(
   const existing = made.get(key);
   if (existing !== undefined) return existing;
   const tensor = tensorOf(dtype, [], encode(value));
-  const created = graph.root.addInitializer(`gelu_${value.toPrecision(4)}`, tensor);
+  const created = graph.addInitializer(`gelu_${value.toPrecision(4)}`, tensor);
   made.set(key, created);
   return created;
 }

@@ -5,6 +5,7 @@ import { opset, type Model } from "../graph/model.js";
 import { scalarOf } from "../onnx/values.js";
 import { inferTypes } from "../ops/infer.js";
 import { boundsOfGraph, isFinite, type Bounds } from "./bounds.js";
+import { succeed } from "./pass.js";
 
 export interface NanGuardOptions {
   /**
@@ -117,17 +118,12 @@ function guardResult(product: Node, { node, isNaN, zero }: Guard): void {
   const test = graph.addNode({ op: "IsNaN", name: isNaN.name, inputs: [undefined], before });
   const inputs = [test.output(), zero, undefined];
   const guarded = graph.addNode({ op: "Where", name: node.name, inputs, before });
-  copyType(raw, guarded.output());
+  succeed(raw, guarded.output());
   graph.replaceUses(raw, guarded.output());
   test.setInput(0, raw);
   guarded.setInput(2, raw);
   test.output().dtype = "bool";
   test.output().shape = raw.shape;
-}
-
-function copyType(from: Value, to: Value): void {
-  to.dtype = from.dtype;
-  to.shape = from.shape;
 }
 
 /** Softmax before version 13 flattens all axes from `axis` on: the same only for the last one. */

@@ -2,6 +2,7 @@
 // LayerNormalization leave alone. For targets where the fused kernel is the slower one.
 import type { Node, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
+import { succeed } from "./pass.js";
 
 /** Sum broadcasts from this version of the operator set on. */
 const BROADCASTING_SUM = 8;
@@ -28,8 +29,7 @@ function replaceBySum(node: Node, old: Value, a: Value, b: Value): void {
   const { graph, name } = node;
   if (graph === undefined) return;
   const value = graph.addNode({ op: "Sum", name, inputs: [a, b], before: node }).output();
-  value.dtype = old.dtype;
-  value.shape = old.shape;
+  succeed(old, value);
   graph.replaceUses(old, value);
   graph.removeNode(node);
 }
