@@ -22,7 +22,9 @@ export function exportModel(model: Model): ModelProto {
   return {
     ...model.rest,
     irVersion: model.irVersion,
-    opsetImport: [...model.opsets].map(([domain, version]) => ({ domain, version })),
+    opsetImport: [...model.opsets].map(([domain, version]) =>
+      domain === "" ? { version } : { domain, version },
+    ),
     graph: graphToProto(model.graph),
     ...(model.functions.length === 0 ? {} : { functions: [...model.functions] }),
   };
@@ -39,12 +41,15 @@ function graphToProto(graph: Graph): GraphProto {
   proto.initializer = initializers.flatMap((value) =>
     value.tensor === undefined ? [] : [tensorToProto(value.name, value.tensor)],
   );
-  const sparse = initializers.flatMap((value) => value.sparse ?? []);
+  const sparse = initializers.flatMap(({ name, sparse: tensor }) =>
+    tensor === undefined ? [] : [{ ...tensor, values: { ...tensor.values, name } }],
+  );
   if (sparse.length > 0) proto.sparseInitializer = sparse;
   if (graph.docString !== undefined) proto.docString = graph.docString;
   if (graph.metadata !== undefined) proto.metadataProps = graph.metadata;
   if (graph.quantizationAnnotations !== undefined)
     proto.quantizationAnnotation = graph.quantizationAnnotations;
+  if (graph.unknown !== undefined) proto.unknown = graph.unknown;
   return proto;
 }
 
@@ -62,6 +67,7 @@ function nodeToProto(node: Node): NodeProto {
     ...(node.deviceConfigurations === undefined
       ? {}
       : { deviceConfigurations: node.deviceConfigurations }),
+    ...(node.unknown === undefined ? {} : { unknown: node.unknown }),
   };
 }
 
@@ -83,13 +89,13 @@ function attributeToProto(name: string, attribute: Attribute): AttributeProto {
       return {
         name,
         type: TYPES.tensor,
-        t: tensorToProto(attribute.value.proto?.name ?? "", attribute.value),
+        t: tensorToProto(undefined, attribute.value),
       };
     case "tensors":
       return {
         name,
         type: TYPES.tensors,
-        tensors: attribute.value.map((t) => tensorToProto(t.proto?.name ?? "", t)),
+        tensors: attribute.value.map((t) => tensorToProto(undefined, t)),
       };
     case "graph":
       return { name, type: TYPES.graph, g: graphToProto(attribute.value) };
@@ -102,7 +108,10 @@ function attributeToProto(name: string, attribute: Attribute): AttributeProto {
 }
 
 function infoOf(value: Value): ValueInfoProto {
-  const type = value.typeProto ?? typeOf(value);
+  const declared = value.typeProto?.tensorType?.elemType;
+  const stale =
+    declared !== undefined && value.dtype !== undefined && declared !== DTYPES[value.dtype].code;
+  const type = stale ? typeOf(value) : (value.typeProto ?? typeOf(value));
   return {
     name: value.name,
     ...(type === undefined ? {} : { type }),

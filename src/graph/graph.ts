@@ -6,6 +6,7 @@ import type { SparseTensorProto, StringStringEntryProto, TensorAnnotation } from
 import type { Tensor } from "../onnx/tensor.js";
 import { toAttribute, type Attribute, type AttributeInput } from "./attribute.js";
 import { describe, Node, Value, type Dim, type Use } from "./node.js";
+import { validOrder } from "./order.js";
 
 export { describe, Node, Value, type Dim, type Use };
 
@@ -21,7 +22,7 @@ export interface NewNode {
   readonly before?: Node | undefined;
 }
 
-/** Names taken anywhere in a model: one per root graph, so that new names never shadow. */
+/** Names that are taken: of values, one set for a whole model, so that new names never shadow; of nodes, one set per graph. */
 class Names {
   readonly taken = new Set<string>();
   readonly #counters = new Map<string, number>();
@@ -41,10 +42,13 @@ export class Graph {
   docString: string | undefined;
   metadata: StringStringEntryProto[] | undefined;
   quantizationAnnotations: TensorAnnotation[] | undefined;
+  /** Fields of the file that this version of the format does not know. */
+  unknown: Uint8Array[] | undefined;
   /** The graph around this one, for bodies of If, Loop and Scan. */
   readonly parent: Graph | undefined;
   readonly #names: Names;
   readonly #values = new Map<string, Value>();
+  readonly #nodeNames = new Names();
   readonly #inputs: Value[] = [];
   readonly #inputSet = new Set<Value>();
   readonly #outputs: { value: Value; use: Use }[] = [];
@@ -121,7 +125,7 @@ export class Graph {
     return this.#inputSet.has(value);
   }
 
-  /** A name that no value or node of the whole model has, made from `base`; it counts as taken from now on. */
+  /** A name that no value of the whole model has, made from `base`; it counts as taken from now on. */
   freshName(base: string): string {
     return this.#names.fresh(base);
   }
@@ -155,22 +159,28 @@ export class Graph {
 
   /** An initializer under exactly this name: content of an input of that name, or a new value. Throws InvalidGraphError for a name used twice. */
   addNamedInitializer(name: string, tensor: Tensor): Value {
-    const existing = this.#values.get(name);
-    const value =
-      existing !== undefined && existing.tensor === undefined && this.#inputSet.has(existing)
-        ? existing
-        : this.#newValue(name);
+    const value = this.#withoutContent(name);
     value.tensor = tensor;
-    value.dtype = tensor.dtype;
-    value.shape = tensor.dims;
+    // What is declared of an input holds for every caller; its default is one example.
+    value.dtype ??= tensor.dtype;
+    value.shape ??= tensor.dims;
     return value;
   }
 
-  /** A sparse initializer: kept as it is, not interpreted. */
+  /** A sparse initializer, under exactly this name: kept as it is, not interpreted. */
   addSparse(name: string, sparse: SparseTensorProto): Value {
-    const value = this.#newValue(name);
+    const value = this.#withoutContent(name);
     value.sparse = sparse;
     return value;
+  }
+
+  /** An input that has no default yet, or a new value. */
+  #withoutContent(name: string): Value {
+    const value = this.#values.get(name);
+    const free = value !== undefined && this.#inputSet.has(value);
+    return free && value.tensor === undefined && value.sparse === undefined
+      ? value
+      : this.#newValue(name);
   }
 
   removeInitializer(value: Value): void {
@@ -199,12 +209,18 @@ export class Graph {
     for (const slot of this.#outputs.splice(count)) slot.value.detach(slot.use);
   }
 
+  /** Adds a node. A name that another node of this graph has is changed: runtimes refuse two of the same. */
   addNode(spec: NewNode): Node {
     const attributes =
       spec.attributes instanceof Map
         ? spec.attributes
         : new Map(Object.entries(spec.attributes ?? {}).map(([k, v]) => [k, toAttribute(v)]));
-    const node = new Node(spec.op, spec.domain ?? "", spec.name ?? "", attributes);
+    const node = new Node(
+      spec.op,
+      spec.domain ?? "",
+      spec.name ? this.#nodeNames.fresh(spec.name) : "",
+      attributes,
+    );
     this.#link(node, spec.before);
     node.setInputs(spec.inputs);
     const names =
@@ -231,119 +247,74 @@ export class Graph {
     }
     for (const sub of node.subgraphs()) sub.release();
     node.setInputs([]);
+    this.#nodeNames.taken.delete(node.name);
     this.#unlink(node);
   }
 
   /** Moves a node before another one of this graph (to the end without one). */
   moveNode(node: Node, before: Node | undefined): void {
+    if (node.graph !== this)
+      throw new Error(`internal: ${node.op} "${node.name}" is not in this graph`);
     if (node === before) return;
     this.#unlink(node);
     this.#link(node, before);
   }
 
   /**
-   * Lets every reader of `from` read `to` instead. An output of the graph keeps its name: `to` takes it over where that is possible, and an
-   * Identity carries it where not (`to` is an input, an initializer, or an output itself).
+   * Lets every reader of `from` (or those among `uses`) read `to` instead. An output of the model keeps its name: `to` takes it over where
+   * that is possible, and an Identity carries it where not (`to` is an input, an initializer, or an output itself). Where `from` is an input
+   * that is an output as well, that output stays as it is: its name is the input's.
    */
-  replaceUses(from: Value, to: Value): void {
+  replaceUses(from: Value, to: Value, uses: Iterable<Use> = from.uses): void {
     if (from === to) return;
-    for (const use of [...from.uses]) {
+    const outputs: Extract<Use, { kind: "output" }>[] = [];
+    for (const use of Array.from(uses)) {
       if (use.kind === "node") use.node.setInput(use.index, to);
-      else use.graph.#replaceOutput(use.index, from, to);
+      else if (use.graph.parent !== undefined) use.graph.#replaceBodyOutput(use.index, to);
+      else if (!from.isInput) outputs.push(use);
     }
+    const [first] = outputs;
+    if (first === undefined) return;
+    const carrier = first.graph.#takeOver(from, to);
+    for (const use of outputs) use.graph.setOutput(use.index, carrier);
   }
 
-  #replaceOutput(index: number, from: Value, to: Value): void {
-    // Bodies of If, Loop and Scan bind outputs by position: only the outermost graph's output names are a contract.
-    if (this.parent !== undefined) {
-      const own = to.producer !== undefined && to.graph === this;
-      this.setOutput(index, own ? to : this.addNode({ op: "Identity", inputs: [to] }).output());
-      return;
-    }
-    if (
-      to.producer !== undefined &&
-      to.graph === this &&
-      !to.isOutput &&
-      from.producer !== undefined
-    ) {
-      const name = from.name;
-      this.#rename(from, this.freshName(`${name}_before`));
-      this.#rename(to, name);
-      this.setOutput(index, to);
-      to.typeProto = from.typeProto;
-      to.docString = from.docString;
-      return;
-    }
-    const name = from.name;
+  /** Bodies of If, Loop and Scan bind outputs by position, but runtimes want each to be made in the body. */
+  #replaceBodyOutput(index: number, to: Value): void {
+    const own = to.producer !== undefined && to.graph === this;
+    this.setOutput(index, own ? to : this.#identityOf(to));
+  }
+
+  #identityOf(value: Value, name?: string): Value {
+    const outputs = name === undefined ? 1 : [name];
+    const copy = this.addNode({ op: "Identity", inputs: [value], outputs }).output();
+    copy.dtype = value.dtype;
+    copy.shape = value.shape;
+    return copy;
+  }
+
+  /** Gives the name and the declared type of an output of the model, `from`, to `to` or to a copy of it. */
+  #takeOver(from: Value, to: Value): Value {
+    const { name } = from;
     this.#rename(from, this.freshName(`${name}_before`));
-    const carrier = this.addNode({ op: "Identity", inputs: [to], outputs: [name] });
-    carrier.output().dtype = to.dtype ?? from.dtype;
-    carrier.output().shape = to.shape ?? from.shape;
-    carrier.output().typeProto = from.typeProto;
-    this.setOutput(index, carrier.output());
+    const free = to.producer !== undefined && to.graph === this && !to.isOutput;
+    if (free) this.#rename(to, name);
+    const carrier = free ? to : this.#identityOf(to, name);
+    carrier.dtype ??= from.dtype;
+    carrier.shape ??= from.shape;
+    carrier.typeProto = from.typeProto;
+    carrier.docString = from.docString;
+    carrier.metadata = from.metadata;
+    return carrier;
   }
 
   /**
-   * Puts the nodes into a topological order (stable: an order that is valid stays). Subgraphs are sorted too; what they read from outside
-   * counts as read by their node. Throws InvalidGraphError naming a node of a cycle. Linear time.
+   * Puts the nodes into a topological order, those of subgraphs too. Stable: only what stands after its readers moves, to right before the
+   * first of them. Throws InvalidGraphError naming a node of a cycle. Linear time.
    */
   sort(): void {
-    const waiting = new Map<Node, number>();
-    const readers = new Map<Node, Node[]>();
-    for (const node of this.nodes()) {
-      for (const sub of node.subgraphs()) sub.sort();
-      const sources = new Set<Node>();
-      for (const value of this.#reads(node)) {
-        const source = value.producer;
-        if (source !== undefined && source.graph === this) sources.add(source);
-      }
-      waiting.set(node, sources.size);
-      for (const source of sources) {
-        const list = readers.get(source);
-        if (list === undefined) readers.set(source, [node]);
-        else list.push(node);
-      }
-    }
-    if (this.#isSorted()) return;
-    const order: Node[] = [];
-    const stack = [...waiting].filter(([, n]) => n === 0).map(([node]) => node);
-    stack.reverse();
-    while (stack.length > 0) {
-      const node = stack.pop()!;
-      order.push(node);
-      const ready = (readers.get(node) ?? []).filter((reader) => {
-        const left = waiting.get(reader)! - 1;
-        waiting.set(reader, left);
-        return left === 0;
-      });
-      for (let i = ready.length - 1; i >= 0; i--) stack.push(ready[i]!);
-    }
-    if (order.length !== this.#size) {
-      const stuck = [...waiting].find(([, n]) => n > 0)?.[0];
-      throw new InvalidGraphError("the graph has a cycle", stuck && describe(stuck));
-    }
-    for (const node of order) this.moveNode(node, undefined);
-  }
-
-  /** Values that a node reads: its inputs, and what its subgraphs read from outside themselves. */
-  *#reads(node: Node): Generator<Value> {
-    for (const value of node.inputs) if (value !== undefined) yield value;
-    for (const sub of node.subgraphs()) {
-      for (const inner of sub.nodes()) yield* this.#reads(inner);
-      for (const value of sub.outputs) yield value;
-    }
-  }
-
-  #isSorted(): boolean {
-    const seen = new Set<Node>();
-    for (const node of this.nodes()) {
-      for (const value of this.#reads(node)) {
-        const source = value.producer;
-        if (source !== undefined && source.graph === this && !seen.has(source)) return false;
-      }
-      seen.add(node);
-    }
-    return true;
+    for (const node of this.nodes()) for (const sub of node.subgraphs()) sub.sort();
+    for (const node of validOrder(this) ?? []) this.moveNode(node, undefined);
   }
 
   /** Lets go of all values of the graphs around this one (before the node that holds this graph is removed). */

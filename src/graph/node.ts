@@ -35,6 +35,7 @@ export class Value {
   readonly producer: Node | undefined;
   readonly producerIndex: number;
   readonly #uses = new Set<Use>();
+  #outputSlots = 0;
 
   /** Use `Graph`'s methods, not this constructor. */
   constructor(
@@ -64,9 +65,9 @@ export class Value {
     return use?.kind === "node" ? use : undefined;
   }
 
+  /** True where this graph, or one inside it, returns the value. */
   get isOutput(): boolean {
-    for (const use of this.#uses) if (use.kind === "output") return true;
-    return false;
+    return this.#outputSlots > 0;
   }
 
   get isInput(): boolean {
@@ -85,21 +86,25 @@ export class Value {
   /** For Graph and Node only. */
   attach(use: Use): void {
     this.#uses.add(use);
+    if (use.kind === "output") this.#outputSlots++;
   }
 
   detach(use: Use): void {
-    this.#uses.delete(use);
+    if (this.#uses.delete(use) && use.kind === "output") this.#outputSlots--;
   }
 }
 
 export class Node {
-  name: string;
+  /** Unique among the nodes of a graph, or empty. */
+  readonly name: string;
   readonly opType: string;
   readonly domain: string;
   overload: string | undefined;
   docString: string | undefined;
   metadata: StringStringEntryProto[] | undefined;
   deviceConfigurations: NodeDeviceConfigurationProto[] | undefined;
+  /** Fields of the file that this version of the format does not know. */
+  unknown: Uint8Array[] | undefined;
   readonly attributes: Map<string, Attribute>;
   /** The graph this node stands in; undefined once it is removed. */
   graph: Graph | undefined;
