@@ -29,9 +29,12 @@ class Names {
 
   fresh(base: string): string {
     let name = base;
-    let i = this.#counters.get(base) ?? 0;
-    while (name === "" || this.taken.has(name)) name = `${base}_${++i}`;
-    this.#counters.set(base, i);
+    if (base === "" || this.taken.has(base)) {
+      let i = this.#counters.get(base) ?? 0;
+      do name = `${base}_${++i}`;
+      while (this.taken.has(name));
+      this.#counters.set(base, i);
+    }
     this.taken.add(name);
     return name;
   }

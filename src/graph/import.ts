@@ -34,7 +34,8 @@ export function importModel(proto: ModelProto, external?: ExternalData): Model {
   const graph = fill({
     graph: new Graph(),
     proto: graphProto,
-    values: new Map(),
+    renamed: new Map(),
+    invented: new Set(),
     wired: new Set(),
     depth: 0,
     external,
@@ -47,8 +48,10 @@ export function importModel(proto: ModelProto, external?: ExternalData): Model {
 interface Scope {
   readonly graph: Graph;
   readonly proto: GraphProto;
-  /** Its values by their names in the file. */
-  readonly values: Map<string, Value>;
+  /** Names of the file that are others in the graph. */
+  readonly renamed: Map<string, string>;
+  /** What they are then: names that the file does not mean. */
+  readonly invented: Set<string>;
   /** Nodes of all open graphs that end before this point of the file. */
   readonly wired: Set<Node>;
   readonly depth: number;
@@ -58,7 +61,7 @@ interface Scope {
 
 /** Builds nodes and values first, edges after: a value may be made after it is named. */
 function fill(scope: Scope): Graph {
-  const { graph, proto, values } = scope;
+  const { graph, proto } = scope;
   if (scope.depth > MAX_DEPTH)
     throw new InvalidGraphError(`subgraphs are nested more than ${MAX_DEPTH} deep`);
   graph.name = proto.name ?? "";
@@ -68,9 +71,7 @@ function fill(scope: Scope): Graph {
   graph.unknown = proto.unknown;
   for (const info of proto.input ?? []) {
     const name = named(info.name, "an input of the graph");
-    const value = graph.addInput(unhidden(name, scope));
-    define(name, value, scope);
-    declare(value, info);
+    declare(graph.addInput(newName(name, scope)), info);
   }
   addInitializers(scope);
   const made = (proto.node ?? []).map((message) => addNode(message, scope));
@@ -88,7 +89,8 @@ function fill(scope: Scope): Graph {
             ...scope,
             graph: new Graph(graph),
             proto: body,
-            values: new Map(),
+            renamed: new Map(),
+            invented: new Set(),
             depth: scope.depth + 1,
             around: scope,
           }),
@@ -104,24 +106,23 @@ function fill(scope: Scope): Graph {
     graph.addOutput(value);
   }
   for (const info of proto.valueInfo ?? []) {
-    const value = values.get(info.name ?? "");
+    const value = valueIn(info.name ?? "", scope);
     if (value !== undefined) setType(value, info.type);
   }
   return graph;
 }
 
 function addInitializers(scope: Scope): void {
-  const { graph, proto, values, external } = scope;
+  const { graph, proto, external } = scope;
   // The default of an input goes by the input's name; anything else that has the name already is an error there.
-  const target = (name: string): string => values.get(name)?.name ?? unhidden(name, scope);
+  const target = (name: string): string => valueIn(name, scope)?.name ?? newName(name, scope);
   for (const tensor of proto.initializer ?? []) {
     const name = named(tensor.name, "an initializer");
-    const value = graph.addNamedInitializer(target(name), tensorFromProto(tensor, external));
-    values.set(name, value);
+    graph.addNamedInitializer(target(name), tensorFromProto(tensor, external));
   }
   for (const sparse of proto.sparseInitializer ?? []) {
     const name = named(sparse.values?.name, "a sparse initializer");
-    values.set(name, graph.addSparse(target(name), sparse));
+    graph.addSparse(target(name), sparse);
   }
 }
 
@@ -132,21 +133,19 @@ function addNode(proto: NodeProto, scope: Scope): Node {
     domain: proto.domain ?? "",
     name: proto.name ?? "",
     inputs: [],
-    outputs: outputs.map((name) => (name === "" ? "" : unhidden(name, scope))),
+    outputs: outputs.map((name) => (name === "" ? "" : newName(name, scope))),
     attributes: new Map(),
   });
   if (node.opType === "") throw new InvalidGraphError("the node has no operator", describe(node));
-  outputs.forEach((name, i) => {
-    const value = node.outputs[i];
-    if (value === undefined) return;
-    const hidden = scope.around && find(name, scope.around);
-    if (hidden !== undefined && (!hidden.producer || scope.wired.has(hidden.producer)))
-      throw new InvalidGraphError(
-        `the name "${name}" in a subgraph hides a value of the graph around it`,
-        describe(node),
-      );
-    define(name, value, scope);
-  });
+  if (scope.around !== undefined)
+    for (const name of outputs) {
+      const hidden = find(name, scope.around);
+      if (hidden !== undefined && (!hidden.producer || scope.wired.has(hidden.producer)))
+        throw new InvalidGraphError(
+          `the name "${name}" in a subgraph hides a value of the graph around it`,
+          describe(node),
+        );
+    }
   node.overload = proto.overload;
   node.docString = proto.docString;
   node.metadata = proto.metadataProps;
@@ -161,24 +160,31 @@ function named(name: string | undefined, what: string, node?: Node): string {
   return name;
 }
 
-/** `name`, or a fresh one where a graph around has it too: inside, readers mean the inner value. */
-function unhidden(name: string, { graph, values }: Scope): string {
-  const free = values.has(name) || graph.resolve(name) === undefined;
-  return free ? name : graph.freshName(name);
+/**
+ * The name for a new value of the graph: that of the file, or a fresh one where a graph around has it too (inside, readers mean the inner
+ * value). A name that this graph has already stays what it is, and is an error where it is used.
+ */
+function newName(name: string, scope: Scope): string {
+  const { graph, renamed, invented } = scope;
+  const known = renamed.get(name);
+  if (known !== undefined) return known;
+  if (valueIn(name, scope) !== undefined || graph.resolve(name) === undefined) return name;
+  const fresh = graph.freshName(name);
+  renamed.set(name, fresh);
+  invented.add(fresh);
+  return fresh;
 }
 
-function define(name: string, value: Value, { values }: Scope): void {
-  if (values.has(name))
-    throw new InvalidGraphError(
-      `the name "${name}" is used twice`,
-      value.producer && describe(value.producer),
-    );
-  values.set(name, value);
+/** The value of a graph by its name in the file. */
+function valueIn(name: string, { graph, renamed, invented }: Scope): Value | undefined {
+  const known = renamed.get(name);
+  if (known !== undefined) return graph.value(known);
+  return invented.has(name) ? undefined : graph.value(name);
 }
 
 function find(name: string, scope: Scope): Value | undefined {
   for (let at: Scope | undefined = scope; at !== undefined; at = at.around) {
-    const value = at.values.get(name);
+    const value = valueIn(name, at);
     if (value !== undefined) return value;
   }
   return undefined;

@@ -9,32 +9,16 @@ import { describe, type Node, type Value } from "./node.js";
  */
 export function validOrder(graph: Graph): Node[] | undefined {
   const nodes = [...graph.nodes()];
-  const sources = new Map<Node, Node[]>();
-  const before = new Set<Node>();
-  let sorted = true;
-  for (const node of nodes) {
-    const made: Node[] = [];
-    for (const { producer } of readsOf(node))
-      if (producer !== undefined && producer.graph === graph) {
-        made.push(producer);
-        sorted &&= before.has(producer);
-      }
-    sources.set(node, made);
-    before.add(node);
-  }
-  return sorted ? undefined : depthFirst(nodes, sources);
-}
-
-function depthFirst(nodes: readonly Node[], sources: ReadonlyMap<Node, Node[]>): Node[] {
+  if (isOrdered(nodes, graph)) return undefined;
   const order: Node[] = [];
   const done = new Set<Node>();
   const open = new Set<Node>();
   for (const root of nodes) {
     if (done.has(root)) continue;
-    const stack = [{ node: root, next: 0 }];
+    const stack = [{ node: root, sources: sourcesOf(root, graph) }];
     open.add(root);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const source = sources.get(top.node)?.[top.next++];
+      const source = top.sources.next().value;
       if (source === undefined) {
         stack.pop();
         open.delete(top.node);
@@ -44,11 +28,25 @@ function depthFirst(nodes: readonly Node[], sources: ReadonlyMap<Node, Node[]>):
         throw new InvalidGraphError("the graph has a cycle through this node", describe(source));
       } else if (!done.has(source)) {
         open.add(source);
-        stack.push({ node: source, next: 0 });
+        stack.push({ node: source, sources: sourcesOf(source, graph) });
       }
     }
   }
   return order;
+}
+
+function isOrdered(nodes: readonly Node[], graph: Graph): boolean {
+  const before = new Set<Node>();
+  for (const node of nodes) {
+    for (const source of sourcesOf(node, graph)) if (!before.has(source)) return false;
+    before.add(node);
+  }
+  return true;
+}
+
+/** Nodes of `graph` that make what a node reads. */
+function* sourcesOf(node: Node, graph: Graph): Generator<Node, undefined> {
+  for (const { producer } of readsOf(node)) if (producer?.graph === graph) yield producer;
 }
 
 /** Values that a node reads: its inputs, and what its subgraphs read (their own values included). */

@@ -14,9 +14,9 @@ import type { Model } from "./model.js";
 export function verify(graph: Graph | Model): void {
   const root = graph instanceof Graph ? graph : graph.graph;
   if (root.parent !== undefined) fail("a subgraph was given, expected the outermost graph");
-  const state: State = { slots: new Map(), made: new Set(), graphs: new Set(), open: new Map() };
+  const state: State = { slots: new Map(), made: new Set(), graphs: new Map(), open: new Set() };
   checkGraph(root, state);
-  for (const g of state.graphs) for (const value of g.values()) checkUses(value, state);
+  for (const g of state.graphs.keys()) for (const value of g.values()) checkUses(value, state);
 }
 
 interface State {
@@ -24,10 +24,10 @@ interface State {
   readonly slots: Map<Value, number>;
   /** Values that exist at this point of the walk. */
   readonly made: Set<Value>;
-  /** All graphs that were met. */
-  readonly graphs: Set<Graph>;
-  /** Names of the graphs around this point. */
-  readonly open: Map<Graph, true>;
+  /** All graphs that were met, with their outputs. */
+  readonly graphs: Map<Graph, readonly Value[]>;
+  /** The graph at this point of the walk and those around it. */
+  readonly open: Set<Graph>;
 }
 
 function fail(detail: string, node?: Node): never {
@@ -36,8 +36,8 @@ function fail(detail: string, node?: Node): never {
 
 function checkGraph(graph: Graph, state: State): void {
   if (state.graphs.has(graph)) fail(`the subgraph "${graph.name}" stands in two places`);
-  state.graphs.add(graph);
-  state.open.set(graph, true);
+  state.graphs.set(graph, graph.outputs);
+  state.open.add(graph);
   for (const value of graph.values()) checkValue(value, graph, state);
   for (const value of graph.inputs)
     if (graph.value(value.name) !== value) fail(`input "${value.name}" is not in its graph`);
@@ -101,9 +101,12 @@ function checkTensor({ dtype, dims, data, strings }: Tensor, what: string, node?
 function checkList(graph: Graph): void {
   let count = 0;
   let last: Node | undefined;
+  const names = new Set<string>();
   for (let node = graph.first; node !== undefined; node = node.next) {
     if (node.graph !== graph || node.previous !== last || ++count > graph.size)
       fail("the list of nodes is broken", node);
+    if (node.name !== "" && names.has(node.name)) fail("another node has the same name", node);
+    names.add(node.name);
     last = node;
   }
   if (last !== graph.last || count !== graph.size)
@@ -152,7 +155,8 @@ function checkUses(value: Value, { slots, graphs }: State): void {
   for (const use of value.uses) {
     const reader = use.kind === "node" ? use.node : use.graph;
     const home = reader instanceof Graph ? reader : reader.graph;
-    const held = use.kind === "node" ? use.node.inputs[use.index] : use.graph.outputs[use.index];
+    const held =
+      use.kind === "node" ? use.node.inputs[use.index] : graphs.get(use.graph)?.[use.index];
     const indices = taken.get(reader) ?? new Set();
     if (home === undefined || !graphs.has(home) || held !== value || indices.has(use.index))
       fail(`value "${value.name}" lists a reader that does not read it`, value.producer);
