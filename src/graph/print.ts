@@ -21,20 +21,23 @@ const WIDTH = 100;
  */
 export function print(graph: Graph | Model): string {
   const lines: string[] = [];
-  if (graph instanceof Graph) printGraph(graph, "graph", "", lines);
+  if (graph instanceof Graph) printGraph(graph, "", lines);
   else {
     const opsets = [...graph.opsets].map(([domain, v]) =>
       domain === "" ? `${v}` : `${domain} ${v}`,
     );
     if (opsets.length > 0) lines.push(`opset ${opsets.join(", ")}`);
     for (const f of graph.functions) lines.push(functionLine(f));
-    printGraph(graph.graph, "graph", "", lines);
+    printGraph(graph.graph, "", lines);
   }
   return lines.join("\n");
 }
 
-function printGraph(graph: Graph, keyword: string, indent: string, lines: string[]): void {
-  const head = `${indent}${keyword}${graph.name === "" ? "" : ` ${nameText(graph.name)}`}`;
+/** `attribute` is the one of its node that holds the graph. */
+function printGraph(graph: Graph, indent: string, lines: string[], attribute = ""): void {
+  const name = graph.name === "" ? "graph" : nameText(graph.name);
+  const keyword = attribute === "" ? (graph.name === "" ? "" : "graph ") : `${attribute} = `;
+  const head = `${indent}${keyword}${name}`;
   const inputs = graph.inputs.map(inputText);
   const inner = `${indent}  `;
   const line = `${head}(${inputs.join(", ")})`;
@@ -66,7 +69,7 @@ function printNode(node: Node, indent: string, lines: string[]): void {
     else words.push(`${name}=${attributeText(attribute)}`);
   const left = outputs.length === 0 ? "" : `${outputs.join(", ")} = `;
   lines.push(`${indent}${left}${words.join(" ")}`);
-  for (const [name, body] of bodies) printGraph(body, `${name} =`, `${indent}  `, lines);
+  for (const [name, body] of bodies) printGraph(body, `${indent}  `, lines, name);
 }
 
 /** A value where it is read. */

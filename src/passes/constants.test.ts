@@ -58,10 +58,10 @@ test("constants inside subgraphs become initializers of the subgraph", () => {
     "opset 18, com.microsoft 1
     graph(condition: bool[])
       %y = If(condition)
-        then_branch =()
+        then_branch = graph()
           %t = Neg(1)
           return %t
-        else_branch =()
+        else_branch = graph()
           %e = Neg(1)
           return %e
       return %y"

@@ -52,10 +52,10 @@ test("what only a subgraph reads stays; what only a removed node's subgraph read
     graph(x: float32[4], condition: bool[])
       %kept = Relu(x)
       %y = If(condition)
-        then_branch =()
+        then_branch = graph()
           %t1 = Neg(%kept)
           return %t1
-        else_branch =()
+        else_branch = graph()
           %e1 = Neg(x)
           return %e1
       return %y"

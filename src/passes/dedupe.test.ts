@@ -87,17 +87,17 @@ test("a subgraph's constant gives way to an equal one outside; siblings keep the
     graph(condition: bool[])
       %outer = Neg([1, 2])
       %y = If(condition)
-        then_branch =()
+        then_branch = graph()
           %t = Neg([1, 2])
           return %t
-        else_branch =()
+        else_branch = graph()
           %e = Neg([3, 4])
           return %e
       %z = If(condition)
-        then_branch =()
+        then_branch = graph()
           %t2 = Neg([3, 4])
           return %t2
-        else_branch =()
+        else_branch = graph()
           %e2 = Neg([5, 6])
           return %e2
       return %outer, %y, %z"
