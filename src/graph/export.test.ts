@@ -144,12 +144,12 @@ test("types are written as they were declared, or as they are known by now", () 
 
 describe.skipIf(!hasShared)("graphs of the shared folder, imported and exported", () => {
   test.each([...zooGraphs(), ...foreignGraphs(), ...sharedModels()])("$name", ({ name, path }) => {
-    const { source, external, close } = openModelFile(path);
-    const proto = decodeModel(source);
+    const file = openModelFile(path);
+    const proto = decodeModel(file.source);
     // Its last 48 Constants have the names of others, with other content.
     if (name.endsWith("gpt2_past.onnx"))
-      expect(() => importModel(proto, external)).toThrow(/name "284" is used twice/);
-    else expect(roundTrip(proto, external)).toEqual([]);
-    close();
+      expect(() => importModel(proto, file.external)).toThrow(/name "284" is used twice/);
+    else expect(roundTrip(proto, file.external)).toEqual([]);
+    file.close();
   });
 });

@@ -80,7 +80,8 @@ export function constant(name?: string): Pattern {
 
 /** A constant of one element, of any rank, near `expected`; the tolerance is relative, absolute for 0. */
 export function scalar(expected: number, tolerance = 1e-4): Pattern {
-  const allowed = expected === 0 ? tolerance : Math.abs(expected) * tolerance;
+  const finite = Number.isFinite(expected);
+  const allowed = expected === 0 ? tolerance : finite ? Math.abs(expected) * tolerance : 0;
   return {
     *find(value, state) {
       const tensor = value?.isConstant === true ? value.tensor : undefined;
@@ -265,7 +266,7 @@ export function rewrite(graph: Graph, rules: readonly Rule[]): number {
       for (const value of node.outputs) {
         if (value === undefined || node.graph === undefined) continue;
         const readers = [...value.consumers()];
-        const replacement = rewriteValue(value, node, node.graph, byOp.get(node.op) ?? []);
+        const replacement = rewriteValue(value, node, byOp.get(node.op) ?? [], known);
         if (replacement === undefined) continue;
         count++;
         for (const touched of [...newNodes(replacement, known), ...readers])
@@ -295,11 +296,11 @@ function rulesByOp(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]>
 function rewriteValue(
   value: Value,
   node: Node,
-  graph: Graph,
   rules: readonly Rule[],
+  known: ReadonlySet<Node>,
 ): Value | undefined {
   for (const { pattern, apply } of rules) {
-    if (value.uses.size === 0) return undefined;
+    if (value.uses.size === 0 || node.graph === undefined) return undefined;
     const found = match(pattern, value);
     if (found === undefined) continue;
     const uses = [...value.uses];
@@ -308,15 +309,20 @@ function rewriteValue(
     replacement.dtype ??= value.dtype;
     replacement.shape ??= value.shape;
     // Only who read the value before: what `apply` made may read it too, and goes on to.
-    graph.replaceUses(
-      value,
-      replacement,
-      uses.filter((use) => value.uses.has(use)),
-    );
+    const readers = uses.filter((use) => value.uses.has(use));
+    node.graph.replaceUses(value, replacement, readers);
+    if (value.uses.size > 0) putBeforeNew(node, node.graph, known);
     removeUnread(found.nodes);
     return replacement;
   }
   return undefined;
+}
+
+/** `emit` puts nodes before the root; those that read it must come behind it. */
+function putBeforeNew(root: Node, graph: Graph, known: ReadonlySet<Node>): void {
+  let first = root;
+  while (first.previous !== undefined && !known.has(first.previous)) first = first.previous;
+  graph.moveNode(root, first);
 }
 
 function removeUnread(nodes: readonly Node[]): void {
