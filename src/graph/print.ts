@@ -47,7 +47,8 @@ function printGraph(graph: Graph, indent: string, lines: string[], attribute = "
     if (value.uses.size === 0 && !value.isInput)
       lines.push(`${inner}unused ${nameText(value.name)}: ${contentText(value)}`);
   for (const node of graph.nodes()) printNode(node, inner, lines);
-  lines.push(`${inner}return ${graph.outputs.map(operandText).join(", ")}`);
+  const outputs = graph.outputs.map((value) => ` ${outputText(value)}`);
+  lines.push(`${inner}return${outputs.join(",")}`);
 }
 
 function inputText(value: Value): string {
@@ -78,6 +79,12 @@ function operandText(value: Value): string {
   if (value.isInput) return nameText(value.name);
   if (value.tensor !== undefined && isSmall(value.tensor)) return elementsText(value.tensor);
   return `${nameText(value.name)}: ${contentText(value)}`;
+}
+
+/** A value that the graph returns: its name is part of what it is. */
+function outputText(value: Value): string {
+  const constant = value.producer === undefined && !value.isInput;
+  return constant ? `${nameText(value.name)}: ${contentText(value)}` : operandText(value);
 }
 
 function contentText(value: Value): string {
@@ -126,7 +133,7 @@ function elementTexts(tensor: Tensor): string[] {
 
 /** The shortest decimal that reads back as the same float32. */
 function floatText(value: number): string {
-  for (let digits = 1; digits < 9; digits++) {
+  for (let digits = 1; digits < 9 && value !== 0; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return doubleText(short);
   }
