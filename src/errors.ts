@@ -226,8 +226,10 @@ export class RuntimeFailedError extends OctavoError {
     options?: { cause?: unknown },
   ) {
     super(
-      `onnxruntime cannot ${stage} ${path ?? "the model"}${node === undefined ? "" : ` (node ${node})`}: ${detail.trim()}. ` +
-        `Expected a model that runs in onnxruntime as it is; try the float model there first.`,
+      `The runtime cannot ${stage} ${path ?? "the model"}${node === undefined ? "" : ` (node ${node})`}: ${detail.replace(/\.$/, "")}. ` +
+        (stage === "load"
+          ? `Expected a model that onnxruntime loads as it is; try the float model there first.`
+          : `Expected feeds that fit the inputs of the model, and a model that runs in onnxruntime as it is.`),
       options,
     );
   }

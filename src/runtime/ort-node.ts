@@ -1,11 +1,15 @@
 // onnxruntime-node as a Runtime. The library is loaded when the first model is, so that the command line starts at once.
+import { createRequire } from "node:module";
 import type * as Ort from "onnxruntime-node";
 import { RuntimeFailedError } from "../errors.js";
+import type { DType } from "../onnx/dtypes.js";
+import { runtimeFailure } from "./failure.js";
 import {
   isRunnable,
   type Elements,
   type Feeds,
   type ModelSource,
+  type Port,
   type RunOptions,
   type Runtime,
   type RuntimeTensor,
@@ -16,77 +20,112 @@ import {
 /** Only what ends a run: onnxruntime's warnings would land in the user's terminal. */
 const FATAL_ONLY = 4;
 
+const SPINNING: Readonly<
+  Record<NonNullable<SessionOptions["spinning"]>, Readonly<Record<string, string>>>
+> = {
+  always: {},
+  running: { "session.force_spinning_stop": "1" },
+  never: { "session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0" },
+};
+
+/**
+ * Runs models on the CPU of this machine. A run blocks the thread it is called on until it is done: sessions that shall run beside other
+ * work belong into worker threads.
+ */
 export const ortNode: Runtime = {
   name: "onnxruntime-node",
+  get version() {
+    const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as {
+      version: string;
+    };
+    return version;
+  },
   async load(model, options = {}) {
-    const ort = await import("onnxruntime-node");
-    const session = await create(ort, model, options);
-    return new OrtSession(ort, session);
+    const ort = await library();
+    return new OrtSession(ort, await create(ort, model, options), options);
   },
 };
+
+async function library(): Promise<typeof Ort> {
+  const ort = await import("onnxruntime-node");
+  // Its logger is made with the first session. Its default level reports on machines without a GPU that there is none.
+  if (ort.env.logLevel === "warning") ort.env.logLevel = "error";
+  return ort;
+}
 
 async function create(
   ort: typeof Ort,
   model: ModelSource,
   options: SessionOptions,
 ): Promise<Ort.InferenceSession> {
+  const { threads, optimizedModelPath, profilePrefix } = options;
   const settings: Ort.InferenceSession.SessionOptions = {
     graphOptimizationLevel: options.optimize ?? "all",
     logSeverityLevel: FATAL_ONLY,
-    ...(options.threads === undefined
+    extra: { ...SPINNING[options.spinning ?? "always"], ...options.configuration },
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads, interOpNumThreads: 1 }),
+    ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
+    ...(profilePrefix === undefined
       ? {}
-      : { intraOpNumThreads: options.threads, interOpNumThreads: 1 }),
-    ...(options.optimizedModelPath === undefined
-      ? {}
-      : { optimizedModelFilePath: options.optimizedModelPath }),
+      : { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };
   try {
-    return typeof model === "string"
-      ? await ort.InferenceSession.create(model, settings)
-      : await ort.InferenceSession.create(model, settings);
+    if (typeof model === "string") return await ort.InferenceSession.create(model, settings);
+    if (model instanceof Uint8Array) return await ort.InferenceSession.create(model, settings);
+    const externalData = Object.entries(model.externalData).map(([path, data]) => ({ path, data }));
+    return await ort.InferenceSession.create(model.bytes, { ...settings, externalData });
   } catch (cause) {
-    throw failure("load", cause, typeof model === "string" ? model : undefined);
+    throw runtimeFailure("load", cause, typeof model === "string" ? model : undefined);
   }
 }
 
 class OrtSession implements Session {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
   readonly #ort: typeof Ort;
-  readonly #session: Ort.InferenceSession;
+  #session: Ort.InferenceSession | undefined;
+  readonly #profiling: boolean;
 
-  constructor(ort: typeof Ort, session: Ort.InferenceSession) {
+  constructor(ort: typeof Ort, session: Ort.InferenceSession, options: SessionOptions) {
     this.#ort = ort;
     this.#session = session;
-  }
-
-  get inputNames(): readonly string[] {
-    return this.#session.inputNames;
-  }
-
-  get outputNames(): readonly string[] {
-    return this.#session.outputNames;
+    this.#profiling = options.profilePrefix !== undefined;
+    this.inputs = session.inputMetadata.map(portOf);
+    this.outputs = session.outputMetadata.map(portOf);
   }
 
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, RuntimeTensor>> {
-    const { outputs = this.outputNames, into = {} } = options;
-    const fetches = Object.fromEntries(
-      outputs.map((name) => [name, into[name] === undefined ? null : this.#toOrt(into[name])]),
-    );
-    const inputs = Object.fromEntries(
-      Object.entries(feeds).map(([name, tensor]) => [name, this.#toOrt(tensor)]),
-    );
-    let results: Ort.InferenceSession.OnnxValueMapType;
+    if (this.#session === undefined)
+      throw new Error("internal: a session was run after its release");
+    const { into = {} } = options;
+    const outputs = options.outputs ?? this.outputs.map((port) => port.name);
+    // onnxruntime takes an empty list for "all".
+    if (outputs.length === 0) return {};
+    const results: Record<string, RuntimeTensor> = {};
     try {
-      results = await this.#session.run(inputs, fetches);
+      const inputs = entries(feeds, (tensor) => this.#toOrt(tensor));
+      const fetches: Record<string, Ort.Tensor | null> = {};
+      for (const name of outputs) {
+        if (!this.outputs.some((port) => port.name === name))
+          throw new RangeError(`the model has no output "${name}"`);
+        const target = into[name];
+        fetches[name] = target === undefined ? null : this.#toOrt(target);
+      }
+      const values = await this.#session.run(inputs, fetches);
+      for (const name of outputs)
+        results[name] = into[name] ?? fromOrt(name, values[name] as Ort.Tensor);
     } catch (cause) {
-      throw failure("run", cause);
+      throw cause instanceof RuntimeFailedError ? cause : runtimeFailure("run", cause);
     }
-    return Object.fromEntries(
-      Object.entries(results).map(([name, value]) => [name, fromOrt(name, value as Ort.Tensor)]),
-    );
+    return results;
   }
 
   async release(): Promise<void> {
-    await this.#session.release();
+    const session = this.#session;
+    this.#session = undefined;
+    if (session === undefined) return;
+    if (this.#profiling) session.endProfiling();
+    await session.release();
   }
 
   #toOrt({ dtype, data, dims }: RuntimeTensor): Ort.Tensor {
@@ -95,14 +134,29 @@ class OrtSession implements Session {
   }
 }
 
-function fromOrt(name: string, tensor: Ort.Tensor): RuntimeTensor {
-  if (!isRunnable(tensor.type))
-    throw new RuntimeFailedError("run", `output "${name}" has type ${tensor.type}`, undefined);
-  return { dtype: tensor.type, dims: tensor.dims, data: tensor.data as Elements };
+function entries<T, U>(record: Readonly<Record<string, T>>, f: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]));
 }
 
-function failure(stage: "load" | "run", cause: unknown, path?: string): RuntimeFailedError {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  const node = /(?:Node|node) ?\(?(?:with name |Name:)?['"]?([^'")\s]+)['"]?/.exec(message)?.[1];
-  return new RuntimeFailedError(stage, message, node, path, { cause });
+function portOf(metadata: Ort.InferenceSession.ValueMetadata): Port {
+  const { name } = metadata;
+  if (!metadata.isTensor) return { name, dtype: undefined, shape: undefined };
+  // A dim that is neither a number nor named arrives as "".
+  const shape = metadata.shape.map((dim) => (dim === "" ? null : dim));
+  return { name, dtype: metadata.type satisfies DType, shape };
+}
+
+function fromOrt(name: string, tensor: Ort.Tensor): RuntimeTensor {
+  const { type, dims } = tensor;
+  if (!isRunnable(type))
+    throw new RuntimeFailedError("run", `output "${name}" has type ${type}`, undefined);
+  const data: unknown = tensor.data;
+  return { dtype: type, dims, data: type === "float16" ? bitsOf(data) : (data as Elements) };
+}
+
+/** float16 elements as their bits: where JavaScript has a Float16Array, the library gives that. */
+function bitsOf(data: unknown): Uint16Array {
+  if (data instanceof Uint16Array) return data;
+  const { buffer, byteOffset, byteLength } = data as ArrayBufferView;
+  return new Uint16Array(buffer, byteOffset, byteLength / 2);
 }

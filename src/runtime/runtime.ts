@@ -1,7 +1,8 @@
 // What Octavo asks of a runtime: load a model, feed it, read its outputs. The core knows these interfaces only; node.ts and web.ts bind one.
 import type { DType } from "../onnx/dtypes.js";
+import type { Dim } from "../graph/graph.js";
 
-/** Elements in the typed array of their type; float16 and bfloat16 as their bits, bool as bytes. */
+/** Elements in the typed array of their type; float16 as its bits, bool as bytes, 4-bit types two in a byte. */
 export type Elements =
   | Float32Array
   | Float64Array
@@ -28,6 +29,8 @@ export const ELEMENTS = {
   int64: BigInt64Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
+  int4: Uint8Array,
+  uint4: Uint8Array,
 } as const satisfies Partial<Record<DType, unknown>>;
 
 export type RunnableDType = keyof typeof ELEMENTS;
@@ -44,35 +47,60 @@ export interface RuntimeTensor {
 
 export type Feeds = Readonly<Record<string, RuntimeTensor>>;
 
+/** An input or output as the runtime sees it. */
+export interface Port {
+  readonly name: string;
+  /** Undefined for what is no tensor (a sequence, a map). */
+  readonly dtype: DType | undefined;
+  readonly shape: readonly Dim[] | undefined;
+}
+
 export interface SessionOptions {
-  /** Threads within an operator; default: what the runtime chooses. */
+  /** Threads within an operator; default: what the runtime chooses (the cores). */
   readonly threads?: number;
   /** The runtime's own graph optimizations; default: all. */
   readonly optimize?: "disabled" | "basic" | "extended" | "layout" | "all";
   /** Where the runtime writes the model as it has optimized it. */
   readonly optimizedModelPath?: string;
+  /**
+   * Whether idle threads of the runtime wait in a loop: "always" is fastest for run after run (the default), "running" stops between runs,
+   * "never" leaves the cores to others at all times.
+   */
+  readonly spinning?: "always" | "running" | "never";
+  /** Beginning of the path of the profile (JSON of trace events), written when the session is released. */
+  readonly profilePrefix?: string;
+  /** Further configuration of the runtime by its own keys, as `session.x64quantprecision`. */
+  readonly configuration?: Readonly<Record<string, string>>;
 }
 
 export interface RunOptions {
   /** Outputs to compute; default: all. */
   readonly outputs?: readonly string[];
-  /** Buffers that outputs of that name are written into. */
+  /** Tensors that outputs of that name are written into, and are returned. Type and dims must be the output's. */
   readonly into?: Feeds;
 }
 
 export interface Session {
-  readonly inputNames: readonly string[];
-  readonly outputNames: readonly string[];
-  /** Throws RuntimeFailedError. */
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Feeds that the model does not have are ignored. Throws RuntimeFailedError. */
   run(feeds: Feeds, options?: RunOptions): Promise<Record<string, RuntimeTensor>>;
+  /** Frees the session; it cannot run any more. Releasing twice does nothing. */
   release(): Promise<void>;
 }
 
-/** A model's path (external data beside it), or its bytes. */
-export type ModelSource = string | Uint8Array;
+/** A model in memory whose tensors lie partly in other files: their bytes by the location that the model names. */
+export interface ModelBytes {
+  readonly bytes: Uint8Array;
+  readonly externalData: Readonly<Record<string, Uint8Array>>;
+}
+
+/** A model's path (external data beside it), its bytes, or its bytes with its external data. */
+export type ModelSource = string | Uint8Array | ModelBytes;
 
 export interface Runtime {
   readonly name: string;
+  readonly version: string;
   /** Throws RuntimeFailedError. */
   load(model: ModelSource, options?: SessionOptions): Promise<Session>;
 }
