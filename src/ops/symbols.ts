@@ -221,6 +221,29 @@ export function namesIn(text: string): Set<string> | undefined {
   return names;
 }
 
+/** The number that a dim is for given sizes of its names; undefined where a name has none, or it is no whole number >= 0. */
+export function sizeOfDim(dim: Dim, sizes: ReadonlyMap<string, number>): number | undefined {
+  if (typeof dim === "string" && sizes.has(dim)) return sizes.get(dim);
+  const poly = polyOf(dim);
+  const size = poly && valueOf(poly, sizes);
+  return size !== undefined && Number.isSafeInteger(size) && size >= 0 ? size : undefined;
+}
+
+function valueOf(poly: Poly, sizes: ReadonlyMap<string, number>): number | undefined {
+  let sum = 0;
+  for (const { coefficient, atoms } of poly.values()) {
+    let term = coefficient;
+    for (const { kind, text, args } of atoms) {
+      const values = args.map((arg) => valueOf(arg, sizes) ?? Number.NaN);
+      const [a = Number.NaN, b = Number.NaN] = values;
+      if (kind === "name") term *= sizes.get(unquoted(text)) ?? Number.NaN;
+      else term *= kind === "quotient" ? Math.floor(a / b) : Math[kind](...values);
+    }
+    sum += term;
+  }
+  return Number.isFinite(sum) ? sum : undefined;
+}
+
 /** A name as a dim that arithmetic takes for one symbol, whatever characters it has. */
 export function symbolNamed(name: string): string {
   return nameAtom(name).text;
