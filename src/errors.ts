@@ -234,3 +234,104 @@ export class RuntimeFailedError extends OctavoError {
     );
   }
 }
+
+/** A folder in which no float model lies. */
+export class NoModelInFolderError extends OctavoError {
+  readonly code = "no-model-in-folder";
+  constructor(
+    readonly folder: string,
+    readonly lookedFor: readonly string[],
+    /** Models of the folder that are reduced already. */
+    readonly reduced: readonly string[] = [],
+  ) {
+    const only =
+      reduced.length === 0 ? "" : ` It holds ${reduced.join(", ")}, which are not the float model.`;
+    super(
+      `No float model in the folder ${folder}: looked for ${lookedFor.join(", ")}.${only} ` +
+        `Export the model to onnx/model.onnx, or name the .onnx file itself.`,
+    );
+  }
+}
+
+/** A folder in which several files may be meant. */
+export class SeveralModelsError extends OctavoError {
+  readonly code = "several-models";
+  constructor(
+    readonly folder: string,
+    readonly candidates: readonly string[],
+  ) {
+    super(
+      `The folder ${folder} holds ${candidates.length} models: ${candidates.join(", ")}. ` +
+        `Name the file that is meant instead of the folder.`,
+    );
+  }
+}
+
+/** A file of a model's folder (config.json, tokenizer.json, …) that is missing or not what it should be. */
+export class ModelFolderError extends OctavoError {
+  readonly code = "model-folder";
+  constructor(
+    readonly path: string,
+    readonly detail: string,
+    readonly todo = "Download or save the model's folder again.",
+  ) {
+    super(`${path}: ${detail}. ${todo}`);
+  }
+}
+
+/** A line of data that cannot be used, or a data file without usable lines. */
+export class DataError extends OctavoError {
+  readonly code = "data";
+  constructor(
+    readonly path: string,
+    readonly line: number | undefined,
+    readonly detail: string,
+    readonly expected: string,
+  ) {
+    super(`${path}${line === undefined ? "" : `, line ${line}`}: ${detail}. Expected ${expected}.`);
+  }
+}
+
+/** A label that is missing or that the model does not know. */
+export class LabelError extends OctavoError {
+  readonly code = "label";
+  constructor(
+    readonly label: string | number | undefined,
+    /** Where the record stands. */
+    readonly place: string,
+    /** What the model knows. */
+    readonly known: readonly string[] | string,
+  ) {
+    const labels = typeof known === "string" ? known : `one of ${known.join(", ")}`;
+    super(
+      `${place}: ${label === undefined ? "no label" : `the label "${label}" is not the model's`}. ` +
+        `Expected ${labels}.`,
+    );
+  }
+}
+
+/** An input of the model that no rule can fill from text. */
+export class InputNotFilledError extends OctavoError {
+  readonly code = "input-not-filled";
+  constructor(
+    readonly input: string,
+    readonly detail: string,
+    readonly known: readonly string[],
+  ) {
+    super(
+      `Input "${input}" of the model cannot be filled from text: ${detail}. ` +
+        `Known inputs are ${known.join(", ")}.`,
+    );
+  }
+}
+
+/** A model whose configuration or outputs do not fit the task. */
+export class TaskError extends OctavoError {
+  readonly code = "task";
+  constructor(
+    readonly detail: string,
+    readonly tasks: readonly string[],
+  ) {
+    super(`${detail}. Tasks are ${tasks.join(", ")}.`);
+  }
+}
