@@ -204,7 +204,6 @@ function valuesOf(
 function filled(dtype: RunnableDType, count: number, value: (i: number) => number): Elements {
   if (dtype === "float16")
     return float32ToFloat16(Float32Array.from({ length: count }, (_, i) => value(i)));
-  if (dtype === "int4" || dtype === "uint4") return new Uint8Array(Math.ceil(count / 2));
   const data = new ELEMENTS[dtype](count);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
     for (let i = 0; i < count; i++) data[i] = BigInt(Math.trunc(value(i)));

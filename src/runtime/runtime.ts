@@ -2,7 +2,7 @@
 import type { DType } from "../onnx/dtypes.js";
 import type { Dim } from "../graph/graph.js";
 
-/** Elements in the typed array of their type; float16 as its bits, bool as bytes, 4-bit types two in a byte. */
+/** Elements in the typed array of their type; float16 as its bits, bool as bytes. */
 export type Elements =
   | Float32Array
   | Float64Array
@@ -29,8 +29,6 @@ export const ELEMENTS = {
   int64: BigInt64Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
-  int4: Uint8Array,
-  uint4: Uint8Array,
 } as const satisfies Partial<Record<DType, unknown>>;
 
 export type RunnableDType = keyof typeof ELEMENTS;
