@@ -335,3 +335,14 @@ export class TaskError extends OctavoError {
     super(`${detail}. Tasks are ${tasks.join(", ")}.`);
   }
 }
+
+/** The demo without its model, which only the repository holds. */
+export class DemoMissingError extends OctavoError {
+  readonly code = "demo-missing";
+  constructor(readonly folder: string) {
+    super(
+      `The demo's model is not at ${folder}: it is in the repository of Octavo, not in the npm package. ` +
+        `Clone the repository and run "npm run demo" there, or try octavo quantize on a model of yours.`,
+    );
+  }
+}

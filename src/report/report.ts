@@ -91,7 +91,51 @@ export interface OptimizeReport {
   readonly nodesBefore: number;
   readonly nodesAfter: number;
   readonly rewrites: Readonly<Record<string, number>>;
-  readonly seconds: { readonly read: number; readonly write: number; readonly check?: number | undefined };
+  readonly seconds: {
+    readonly read: number;
+    readonly write: number;
+    readonly check?: number | undefined;
+  };
   readonly check?: CheckReport | undefined;
   readonly warnings: readonly string[];
+}
+
+/** One edition of the demo's model. */
+export interface EditionReport {
+  readonly bytes: number;
+  /** Sentences whose label it finds, of `DemoReport.sentences`. */
+  readonly correct: number;
+  readonly accuracy: number;
+  /** Median seconds of a run for each of `DemoReport.shapes`. */
+  readonly latency: readonly number[];
+}
+
+/** What an edition says of the user's sentence. */
+export interface OpinionReport {
+  readonly label: string;
+  /** Of that label, 0…1. */
+  readonly probability: number;
+}
+
+export interface DemoReport {
+  readonly version: typeof REPORT_VERSION;
+  readonly command: "demo";
+  readonly model: string;
+  readonly sentences: number;
+  /** Sentences that both editions give the same label. */
+  readonly agreement: number;
+  /** batch × length of the timed runs. */
+  readonly shapes: readonly string[];
+  readonly threads: number;
+  readonly float: EditionReport;
+  readonly quantized: EditionReport;
+  readonly sentence?:
+    | {
+        readonly text: string;
+        readonly float: OpinionReport;
+        readonly quantized: OpinionReport;
+      }
+    | undefined;
+  /** Seconds of the quantization alone, and of the whole demo. */
+  readonly seconds: { readonly quantize: number; readonly total: number };
 }

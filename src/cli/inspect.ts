@@ -1,0 +1,43 @@
+// octavo inspect: what is in a model, and what will run in INT8.
+import { Command } from "commander";
+import type { CommonOptions, Io } from "./io.js";
+import { MODEL, modeOption, targetOption, withCommon } from "./options.js";
+
+interface Options extends CommonOptions {
+  readonly mode: "dynamic" | "static" | "qat";
+  readonly target: string;
+  readonly embeddings: boolean;
+  readonly all?: boolean;
+}
+
+export function inspectCommand(io: Io): Command {
+  return withCommon(new Command("inspect"))
+    .description("Show what is in a model, and what will run in INT8 on a target.")
+    .argument("<model>", MODEL)
+    .addOption(modeOption())
+    .addOption(targetOption())
+    .option("--no-embeddings", "as in quantize: embedding tables stay in float")
+    .option("--all", "a line for each site, also where those of all layers are alike")
+    .addHelpText("after", EXAMPLES)
+    .action(async (model: string, options: Options) => {
+      const [{ inspect }, { inspectText }, { present }] = await Promise.all([
+        import("../node.js"),
+        import("../report/text.js"),
+        import("./present.js"),
+      ]);
+      const { json: _json, verbose: _verbose, all = false, ...settings } = options;
+      await present(
+        io,
+        options,
+        (report, style) => inspectText(report, style, { all }),
+        () => inspect(model, settings),
+      );
+    });
+}
+
+const EXAMPLES = `
+Examples:
+  octavo inspect ./my-model                             sites alike are one line
+  octavo inspect ./my-model/onnx/model.onnx --all       a line for each site
+  octavo inspect ./my-model --json | jq '.sites[].name'
+`;

@@ -1,0 +1,41 @@
+// Options that several commands share, and the values they take.
+import { Command, InvalidArgumentError, Option } from "commander";
+
+const MODES = ["dynamic", "static", "qat"];
+const TARGETS = ["cpu", "web", "openvino", "tensorrt"];
+
+export const MODEL =
+  "an .onnx file, or a folder as Hugging Face lays it out (config.json, onnx/model.onnx)";
+
+export function modeOption(): Option {
+  return new Option("--mode <mode>", "how ranges of activations are found")
+    .choices(MODES)
+    .default("dynamic");
+}
+
+export function targetOption(): Option {
+  return new Option("--target <target>", "where the model will run")
+    .choices(TARGETS)
+    .default("cpu");
+}
+
+/** Options of every command. */
+export function withCommon(command: Command): Command {
+  return command
+    .option("--json", "print one JSON object on the standard output, and nothing else there")
+    .option("--verbose", "on failure, show where in the code")
+    .allowExcessArguments(false);
+}
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, all: readonly string[] = []): string[] {
+  if (value === "") throw new InvalidArgumentError("It is empty.");
+  return [...all, value];
+}
+
+export function wholeNumber(value: string): number {
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number))
+    throw new InvalidArgumentError("It is no whole number.");
+  return number;
+}

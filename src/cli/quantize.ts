@@ -1,0 +1,71 @@
+// octavo quantize: the INT8 edition of a model.
+import { Command } from "commander";
+import type { CommonOptions, Io } from "./io.js";
+import { collect, MODEL, modeOption, targetOption, wholeNumber, withCommon } from "./options.js";
+
+interface Options extends CommonOptions {
+  readonly output?: string;
+  readonly mode: "dynamic" | "static" | "qat";
+  readonly target: string;
+  readonly reduceRange?: boolean;
+  readonly embeddings: boolean;
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly plan?: string;
+  readonly writePlan?: string;
+  readonly check: boolean;
+  readonly seed: number;
+  readonly force?: boolean;
+}
+
+export function quantizeCommand(io: Io): Command {
+  return withCommon(new Command("quantize"))
+    .description("Write the INT8 edition of a model, and check it against the float model.")
+    .argument("<model>", MODEL)
+    .option(
+      "-o, --output <path>",
+      "where to write it (default: beside the model, by the usual name)",
+    )
+    .addOption(modeOption())
+    .addOption(targetOption())
+    .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
+    .option("--no-embeddings", "leave embedding tables in float")
+    .option(
+      "--include <pattern>",
+      "quantize only sites of this name; * is any text (repeatable)",
+      collect,
+    )
+    .option(
+      "--exclude <pattern>",
+      "leave sites of this name in float; * is any text (repeatable)",
+      collect,
+    )
+    .option("--plan <file>", "use this plan instead of the default one")
+    .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back")
+    .option("--no-check", "do not compare the result with the float model")
+    .option("--seed <number>", "seed of the check's synthetic inputs", wholeNumber, 0)
+    .option("--force", "overwrite an existing output")
+    .addHelpText("after", EXAMPLES)
+    .action(async (model: string, options: Options) => {
+      const [{ quantize }, { quantizeText }, { present }] = await Promise.all([
+        import("../node.js"),
+        import("../report/text.js"),
+        import("./present.js"),
+      ]);
+      const { json: _json, verbose: _verbose, ...settings } = options;
+      await present(io, options, quantizeText, async (onProgress) => {
+        const { report } = await quantize(model, { ...settings, onProgress });
+        return report;
+      });
+    });
+}
+
+const EXAMPLES = `
+Examples:
+  octavo quantize ./my-model                            writes ./my-model/onnx/model_quantized.onnx
+  octavo quantize model.onnx -o small.onnx              a single file, another name
+  octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
+  octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit
+  octavo quantize ./my-model --plan plan.json           … and to pass back
+  octavo quantize ./my-model --json | jq .check.snrDb   for scripts
+`;

@@ -1,0 +1,119 @@
+// The command line: parses, runs one command, turns whatever happens into output and an exit status. Only parsing is loaded at the start.
+import { createRequire } from "node:module";
+import { Command, CommanderError } from "commander";
+import { OctavoError } from "../errors.js";
+import { styleFor } from "../report/style.js";
+import { demoCommand } from "./demo.js";
+import { inspectCommand } from "./inspect.js";
+import type { Io } from "./io.js";
+import { optimizeCommand } from "./optimize.js";
+import { quantizeCommand } from "./quantize.js";
+
+/** Exit statuses: part of the contract. */
+export const DONE = 0;
+export const FAILED = 1;
+export const WRONG_USAGE = 2;
+
+const COMMANDS = [quantizeCommand, inspectCommand, optimizeCommand, demoCommand];
+
+/** Runs `octavo` with arguments; resolves to the exit status. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  // Errors of the parser are printed at the end, in the form that was asked for.
+  let complaint = "";
+  const program = new Command("octavo")
+    .description("INT8 editions of Transformers: ONNX in, ONNX out.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "show the help of a command")
+    .addHelpText("after", EXAMPLES)
+    .showSuggestionAfterError();
+  for (const make of COMMANDS) program.addCommand(make(io));
+  for (const command of [program, ...program.commands])
+    command.exitOverride().configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void (complaint += text),
+      getOutHelpWidth: () => styleFor(io.stdout).width,
+      getErrHelpWidth: () => styleFor(io.stderr).width,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  const has = (name: string) => args.slice(0, endOfOptions(args)).includes(name);
+  const reporter = { json: has("--json"), verbose: has("--verbose") };
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return DONE;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return failed(error, reporter, io);
+    if (error.exitCode === 0) return DONE;
+    return wrongUsage(complaint, reporter, io);
+  }
+}
+
+function endOfOptions(args: readonly string[]): number {
+  const at = args.indexOf("--");
+  return at < 0 ? args.length : at;
+}
+
+interface Reporter {
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+async function wrongUsage(complaint: string, { json }: Reporter, io: Io): Promise<number> {
+  const isHelp = !complaint.startsWith("error:");
+  const message = isHelp ? "no command was given" : complaint.replace(/^error: /, "").trim();
+  if (json) (await import("./present.js")).print(io, { error: { code: "usage", message } });
+  else io.stderr.write(isHelp ? complaint : `${errorMark(io)} ${message}\n`);
+  return WRONG_USAGE;
+}
+
+async function failed(error: unknown, { json, verbose }: Reporter, io: Io): Promise<number> {
+  const [{ printable }, { print }] = await Promise.all([
+    import("../report/format.js"),
+    import("./present.js"),
+  ]);
+  const known = error instanceof OctavoError;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json)
+    print(io, {
+      error: known
+        ? { name: error.name, ...error.toJSON() }
+        : { name: "Error", code: "internal", message },
+    });
+  else {
+    io.stderr.write(`${errorMark(io)} ${printable(message)}\n`);
+    if (!known)
+      io.stderr.write(
+        `This should not happen: it is a bug in Octavo${verbose ? "" : " (--verbose shows where)"}.\n`,
+      );
+  }
+  if (verbose) io.stderr.write(`${printable(traceOf(error))}\n`);
+  return FAILED;
+}
+
+function traceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const trace = error.stack ?? error.message;
+  return error.cause === undefined ? trace : `${trace}\nCaused by ${traceOf(error.cause)}`;
+}
+
+function errorMark(io: Io): string {
+  const { bold, red } = styleFor(io.stderr, io.env).colors;
+  return bold(red("Error:"));
+}
+
+function version(): string {
+  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+  return version;
+}
+
+const EXAMPLES = `
+Examples:
+  octavo quantize ./my-model         an INT8 edition of a Hugging Face folder or an .onnx file
+  octavo inspect ./my-model          what is in it, and what will run in INT8
+  octavo optimize ./my-model         the float model, in the form its runtime runs fastest
+  octavo demo                        the embedded model, before and after
+
+Every command takes --json: one JSON object on the standard output, and nothing else there.
+Exit status: 0 done, 1 failed, 2 wrong usage.
+`;

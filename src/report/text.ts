@@ -1,0 +1,228 @@
+// Reports as text for a terminal.
+import { bytes, counted, decibels, grouped, percent, printable, seconds, shape } from "./format.js";
+import type {
+  CheckReport,
+  InspectReport,
+  OptimizeReport,
+  QuantizeReport,
+  SiteReport,
+  ValueReport,
+} from "./report.js";
+import { groupSites, totals, type SiteGroup } from "./sites.js";
+import type { Style } from "./style.js";
+import { table, type Cell, type Column } from "./table.js";
+
+const REWRITES: Readonly<Record<string, string>> = {
+  gelu: "GELU",
+  "nan-guard": "NaN guard",
+  residual: "residual",
+};
+
+const RUNS: Readonly<Record<SiteReport["runs"], string>> = {
+  int8: "INT8",
+  stored: "stored in INT8",
+  float: "float",
+};
+
+const FACTS: readonly Column[] = [{ title: "" }, { title: "", fit: "wrap" }];
+
+export function quantizeText(report: QuantizeReport, style: Style): string {
+  const { bold } = style.colors;
+  const { seconds: time } = report;
+  const total = time.read + time.plan + time.write + (time.check ?? 0);
+  const left = report.sites.filter((site) => site.runs === "float");
+  return [
+    `${bold(printable(report.output))}\n`,
+    facts(
+      [
+        ["form", `${report.mode} INT8 for target ${report.target}`],
+        ["size", sizes(report.bytesBefore, report.bytesAfter)],
+        ["sites", siteTotals(report.sites)],
+        ["rewrites", rewrites(report.rewrites)],
+        ["time", `${seconds(total)} (${parts(time)})`],
+        ["memory", `${bytes(report.peakMemoryBytes)} at most, before the check`],
+        ["check", check(report.check, style)],
+      ],
+      style,
+    ),
+    left.length === 0 ? "" : `\n${bold("Left in float")}\n${reasons(left, style)}`,
+  ].join("");
+}
+
+export function inspectText(
+  report: InspectReport,
+  style: Style,
+  options: { readonly all?: boolean } = {},
+): string {
+  const { bold } = style.colors;
+  const { sites } = report;
+  const types = Object.entries(report.bytesByType).toSorted(([, a], [, b]) => b - a);
+  const head = facts(
+    [
+      ["size", bytes(report.bytes)],
+      ["weights", types.map(([type, size]) => `${type} ${bytes(size)}`).join(", ")],
+      ["format", `IR ${report.irVersion}, ${opsets(report.opsets)}`],
+      ["producer", report.producer],
+      ["nodes", grouped(report.nodes)],
+      ["inputs", report.inputs.map(value).join("\n")],
+      ["outputs", report.outputs.map(value).join("\n")],
+      ["rewrites", rewrites(report.rewrites)],
+    ],
+    style,
+  );
+  const body =
+    report.quantized === undefined
+      ? [
+          `\n${bold(`Sites with --mode ${report.mode} --target ${report.target}`)}\n`,
+          siteTable(sites, options.all === true, style),
+          `\n${bold("Total")}  ${siteTotals(sites)}\n`,
+        ]
+      : [`\n${bold("Quantized already")}  ${printable(report.quantized)}\n`];
+  return [`${bold(printable(report.model))}\n`, head, ...body].join("");
+}
+
+export function optimizeText(report: OptimizeReport, style: Style): string {
+  const { seconds: time } = report;
+  const total = time.read + time.write + (time.check ?? 0);
+  return [
+    `${style.colors.bold(printable(report.output))}\n`,
+    facts(
+      [
+        ["form", `float, the same function, for target ${report.target}`],
+        ["size", sizes(report.bytesBefore, report.bytesAfter)],
+        ["nodes", `${grouped(report.nodesBefore)} → ${grouped(report.nodesAfter)}`],
+        ["rewrites", rewrites(report.rewrites) || "none applied"],
+        ["time", `${seconds(total)} (${parts(time)})`],
+        ["check", check(report.check, style)],
+      ],
+      style,
+    ),
+  ].join("");
+}
+
+/** Loud, for the standard error stream. */
+export function warningText(warning: string, style: Style): string {
+  const { bold, yellow } = style.colors;
+  return `${bold(yellow("Warning:"))} ${printable(warning)}\n`;
+}
+
+/** Names and what they are; those without a text are left out. */
+function facts(
+  rows: readonly (readonly [name: string, text: string | Cell])[],
+  style: Style,
+): string {
+  const lines = rows.flatMap(([name, fact]) => {
+    const cell = typeof fact === "string" ? { text: fact } : fact;
+    return cell.text.split("\n").map((text, i) => {
+      const title: Cell = { text: i === 0 ? name : "", style: style.colors.dim };
+      return [title, { ...cell, text }];
+    });
+  });
+  const told = lines.filter(([, cell]) => cell?.text !== "");
+  return table(FACTS, told, style, "  ");
+}
+
+function sizes(before: number, after: number): string {
+  return `${bytes(before)} → ${bytes(after)} (${percent(after / before)})`;
+}
+
+function parts(time: Readonly<Record<string, number | undefined>>): string {
+  return Object.entries(time)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name} ${seconds(value ?? 0)}`)
+    .join(", ");
+}
+
+function siteTotals(sites: readonly SiteReport[]): string {
+  const { int8, stored, float } = totals(sites);
+  return (
+    `${int8} of ${counted(sites.length, "site")} in INT8` +
+    (stored === 0 ? "" : `, ${stored} stored in INT8`) +
+    (float === 0 ? "" : `, ${float} left in float`)
+  );
+}
+
+function rewrites(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${REWRITES[name] ?? name} × ${count}`)
+    .join(", ");
+}
+
+function check(report: CheckReport | undefined, style: Style): string | Cell {
+  if (report === undefined) return { text: "not made", style: style.colors.dim };
+  const outputs = report.outputs.map(({ name, snrDb, agreement }) =>
+    snrDb === undefined
+      ? `${printable(name)} ${percent(agreement ?? 0)} equal`
+      : `${printable(name)} ${decibels(snrDb)}`,
+  );
+  return (
+    `${outputs.join(", ")} signal-to-noise against the float model, ` +
+    `${report.inputs === "synthetic" ? "on synthetic inputs" : "on data"} ${report.shapes.join(", ")}`
+  );
+}
+
+function opsets(versions: Readonly<Record<string, number>>): string {
+  return Object.entries(versions)
+    .map(([domain, version]) =>
+      domain === "" || domain === "ai.onnx"
+        ? `opset ${version}`
+        : `${printable(domain)} ${version}`,
+    )
+    .join(", ");
+}
+
+function value({ name, dtype, shape: dims }: ValueReport): string {
+  return printable(`${name} ${dtype} [${dims.map((dim) => dim ?? "?").join(", ")}]`);
+}
+
+/** One line per reason, with the sites it holds for. */
+function reasons(sites: readonly SiteReport[], style: Style): string {
+  const rows = groupSites(sites).map(({ pattern, count, site }) => [
+    String(count),
+    printable(pattern),
+    printable(site.reason ?? ""),
+  ]);
+  return table(
+    [
+      { title: "", align: "right" },
+      { title: "", fit: "shorten" },
+      { title: "", fit: "wrap" },
+    ],
+    rows,
+    style,
+    "  ",
+  );
+}
+
+function siteTable(sites: readonly SiteReport[], all: boolean, style: Style): string {
+  const groups: readonly SiteGroup[] = all
+    ? sites.map((site) => ({ pattern: site.name, count: 1, site }))
+    : groupSites(sites);
+  const { green, yellow } = style.colors;
+  const colors = { int8: green, stored: green, float: yellow };
+  const notes = [...new Set(groups.map(({ site }) => site.reason ?? ""))].filter(Boolean);
+  const rows = groups.map(({ pattern, count, site }) => {
+    const note = site.reason === undefined ? 0 : notes.indexOf(site.reason) + 1;
+    const runs = RUNS[site.runs] + (note === 0 ? "" : ` (${note})`);
+    return [
+      String(count),
+      printable(pattern),
+      site.kind,
+      shape(site.shape),
+      { text: runs, style: colors[site.runs] },
+    ];
+  });
+  const columns: Column[] = [
+    { title: "", align: "right" },
+    { title: "site", fit: "shorten" },
+    { title: "kind" },
+    { title: "shape" },
+    { title: "runs in" },
+  ];
+  const legend = notes.map((note, i) => [`(${i + 1})`, printable(note)]);
+  return (
+    table(columns, rows, style, "  ") +
+    (legend.length === 0 ? "" : `\n${table(FACTS, legend, style, "  ")}`)
+  );
+}
