@@ -65,7 +65,7 @@ export interface Range {
   readonly high: number;
 }
 
-/** The whole numbers of an integer type up to 32 bits. */
+/** The whole numbers of an integer type (of 64 bits: as near as doubles are). */
 export function rangeOf(dtype: DType): Range {
   const { bits, kind } = DTYPES[dtype];
   const low = kind === "int" ? -(2 ** (bits - 1)) : 0;

@@ -1,5 +1,5 @@
 // QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear by the specification of ONNX.
-import { dtypeOfCode, type DType } from "../../onnx/dtypes.js";
+import { dtypeOfCode, DTYPES, type DType } from "../../onnx/dtypes.js";
 import { evaluate } from "../../ops/evaluate.js";
 import { encodeFloat } from "../../onnx/float.js";
 import { tensorOf, type Tensor } from "../../onnx/tensor.js";
@@ -144,14 +144,27 @@ const dynamicQuantizeLinear: Kernel = (call) => {
   ];
 };
 
-/** As constant evaluation has it, and for integers below a byte, which keep their low bits. */
+/**
+ * As constant evaluation has it, and beside that: integers below a byte keep their low bits; a real that no whole number of the type is near
+ * to (where the specification leaves the result open) becomes the lowest one, as processors have it.
+ */
 const cast: Kernel = (call) => {
   const evaluated = evaluate(call.node, call.inputs);
   if (evaluated !== undefined) return evaluated;
   const [x, to] = [input(call, 0), dtypeOfCode(call.node.int("to", 0))];
-  if (to === undefined || !isWhole(x.dtype) || !isWhole(to))
+  const kind = to && DTYPES[to].kind;
+  if (to === undefined || (kind !== "int" && kind !== "uint"))
     throw unsupported(call.node, `it casts ${x.dtype} to ${to ?? "an unknown type"}`);
-  return [store(to, x.dims, x.values)];
+  if (DTYPES[x.dtype].kind !== "float") return [store(to, x.dims, x.values)];
+  const { low, high } = rangeOf(to);
+  const whole = x.values.map((v) => Math.trunc(v) + 0);
+  return [
+    store(
+      to,
+      x.dims,
+      whole.map((v) => (v >= low && v <= high ? v : low)),
+    ),
+  ];
 };
 
 export const QUANTIZE: KernelTable = {
