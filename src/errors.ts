@@ -215,6 +215,38 @@ export class UnsupportedError extends OctavoError {
   }
 }
 
+/** An option that does not exist or has a value it cannot have. */
+export class OptionError extends OctavoError {
+  readonly code = "option";
+  constructor(
+    readonly option: string,
+    readonly got: string,
+    /** Undefined where the option itself is unknown. */
+    readonly expected: string | undefined,
+  ) {
+    super(
+      expected === undefined
+        ? `Option "${option}" does not exist; see the documentation of the function, or --help.`
+        : `Option "${option}" cannot be ${got}. Expected ${expected}.`,
+    );
+  }
+}
+
+/** A pattern of site names that fits none. */
+export class SitePatternError extends OctavoError {
+  readonly code = "site-pattern";
+  constructor(
+    readonly pattern: string,
+    readonly sites: readonly string[],
+  ) {
+    const some = sites.slice(0, 3).map((name) => `"${name}"`).join(", ");
+    super(
+      `No site fits the pattern "${pattern}". ` +
+        `The model has ${sites.length} sites, such as ${some}; octavo inspect --all lists them.`,
+    );
+  }
+}
+
 /** The runtime refuses a model or fails while running it; `detail` is its own message. */
 export class RuntimeFailedError extends OctavoError {
   readonly code = "runtime-failed";

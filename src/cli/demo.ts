@@ -4,11 +4,10 @@ import type { CommonOptions, Io } from "./io.js";
 import { withCommon } from "./options.js";
 
 export function demoCommand(io: Io): Command {
-  return withCommon(new Command("demo"))
+  const command = new Command("demo")
     .description("Quantize the embedded model and show size, accuracy and speed, before and after.")
     .argument("[sentence...]", "a sentence of your own, to see what both editions say of it")
     .addHelpText("after", EXAMPLES)
-    .allowExcessArguments(true)
     .action(async (words: string[], options: CommonOptions) => {
       const [{ runDemo }, { demoText }, { present }] = await Promise.all([
         import("./run-demo.js"),
@@ -19,6 +18,7 @@ export function demoCommand(io: Io): Command {
       const sentence = text === "" ? undefined : text;
       await present(io, options, demoText, (onProgress) => runDemo({ sentence, onProgress }));
     });
+  return withCommon(command);
 }
 
 const EXAMPLES = `

@@ -1,17 +1,18 @@
 // octavo inspect: what is in a model, and what will run in INT8.
 import { Command } from "commander";
+import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import { MODEL, modeOption, targetOption, withCommon } from "./options.js";
 
 interface Options extends CommonOptions {
   readonly mode: "dynamic" | "static" | "qat";
-  readonly target: string;
+  readonly target: TargetName;
   readonly embeddings: boolean;
   readonly all?: boolean;
 }
 
 export function inspectCommand(io: Io): Command {
-  return withCommon(new Command("inspect"))
+  const command = new Command("inspect")
     .description("Show what is in a model, and what will run in INT8 on a target.")
     .argument("<model>", MODEL)
     .addOption(modeOption())
@@ -33,6 +34,7 @@ export function inspectCommand(io: Io): Command {
         () => inspect(model, settings),
       );
     });
+  return withCommon(command);
 }
 
 const EXAMPLES = `

@@ -1,18 +1,19 @@
 // octavo optimize: the float model in the form that its runtime runs fastest.
 import { Command } from "commander";
+import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import { MODEL, targetOption, wholeNumber, withCommon } from "./options.js";
 
 interface Options extends CommonOptions {
   readonly output?: string;
-  readonly target: string;
+  readonly target: TargetName;
   readonly check: boolean;
   readonly seed: number;
   readonly force?: boolean;
 }
 
 export function optimizeCommand(io: Io): Command {
-  return withCommon(new Command("optimize"))
+  const command = new Command("optimize")
     .description("Write the float model, same function, in the form that its runtime runs fastest.")
     .argument("<model>", MODEL)
     .option("-o, --output <path>", "where to write it (default: beside the model)")
@@ -33,6 +34,7 @@ export function optimizeCommand(io: Io): Command {
         return report;
       });
     });
+  return withCommon(command);
 }
 
 const EXAMPLES = `

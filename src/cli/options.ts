@@ -24,7 +24,7 @@ export function withCommon(command: Command): Command {
   return command
     .option("--json", "print one JSON object on the standard output, and nothing else there")
     .option("--verbose", "on failure, show where in the code")
-    .allowExcessArguments(false);
+    .helpOption("-h, --help", "show this help");
 }
 
 /** Collects an option that may be given several times. */

@@ -1,16 +1,17 @@
 // octavo quantize: the INT8 edition of a model.
 import { Command } from "commander";
+import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import { collect, MODEL, modeOption, targetOption, wholeNumber, withCommon } from "./options.js";
 
 interface Options extends CommonOptions {
   readonly output?: string;
   readonly mode: "dynamic" | "static" | "qat";
-  readonly target: string;
+  readonly target: TargetName;
   readonly reduceRange?: boolean;
   readonly embeddings: boolean;
-  readonly include?: readonly string[];
-  readonly exclude?: readonly string[];
+  readonly include?: string[];
+  readonly exclude?: string[];
   readonly plan?: string;
   readonly writePlan?: string;
   readonly check: boolean;
@@ -19,7 +20,7 @@ interface Options extends CommonOptions {
 }
 
 export function quantizeCommand(io: Io): Command {
-  return withCommon(new Command("quantize"))
+  const command = new Command("quantize")
     .description("Write the INT8 edition of a model, and check it against the float model.")
     .argument("<model>", MODEL)
     .option(
@@ -58,6 +59,7 @@ export function quantizeCommand(io: Io): Command {
         return report;
       });
     });
+  return withCommon(command);
 }
 
 const EXAMPLES = `

@@ -18,12 +18,14 @@ import { codeOf, FileSource, systemMessage } from "./file-source.js";
 import type { ModelProto } from "./proto.js";
 import type { ByteSource } from "./source.js";
 import { encodeChunks, encodedSize, MAX_PROTOBUF_BYTES } from "./writer.js";
-import { writeWhole } from "./write-whole.js";
+import { requireFree, writeWhole } from "./write-whole.js";
 
 export interface ModelFile {
   readonly source: ByteSource;
   /** The data files beside the model. */
   readonly external: ExternalData;
+  /** Bytes of the model and of those of its data files that were opened so far. */
+  bytes(): number;
   /** Lets go of all files; tensors that were not read by then cannot be read any more. */
   close(): void;
 }
@@ -38,6 +40,7 @@ export function openModelFile(path: string): ModelFile {
   return {
     source,
     external,
+    bytes: () => source.size + external.bytes(),
     close() {
       source.close();
       external.close();
@@ -95,6 +98,10 @@ class FolderData implements ExternalData {
     return real;
   }
 
+  bytes(): number {
+    return [...this.#sources.values()].reduce((sum, source) => sum + source.size, 0);
+  }
+
   close(): void {
     for (const source of this.#sources.values()) source.close();
   }
@@ -103,6 +110,16 @@ class FolderData implements ExternalData {
 function isInside(folder: string, target: string): boolean {
   const way = relative(folder, target);
   return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+/** Throws where a file may not be written: OutputExistsError (without `force`), OutputIsInputError, WriteFailedError for a folder. */
+export function requireWritable(path: string, force: boolean): void {
+  requireFree(path, force);
+}
+
+/** Writes a text, whole or not at all. Throws as `requireWritable`, and WriteFailedError where the system refuses. */
+export function writeTextFile(path: string, text: string, force: boolean): void {
+  writeWhole([{ path, chunks: () => [new TextEncoder().encode(text)] }], force);
 }
 
 export interface WriteOptions {

@@ -27,7 +27,7 @@ let serial = 0;
  * OutputExistsError unless `force`, OutputIsInputError where a file is open for reading, WriteFailedError where the system refuses.
  */
 export function writeWhole(outputs: readonly Output[], force: boolean): number {
-  for (const { path } of outputs) checkFree(path, force);
+  for (const { path } of outputs) requireFree(path, force);
   const undo: (() => void)[] = [];
   const done: (() => void)[] = [];
   let bytes = 0;
@@ -43,7 +43,7 @@ export function writeWhole(outputs: readonly Output[], force: boolean): number {
     // Whoever reads meanwhile must not meet a new model with old data: the model itself comes last.
     for (const [i, { path, part }] of parts.entries()) {
       current = path;
-      checkFree(path, force);
+      requireFree(path, force);
       if (i < parts.length - 1) setAside(path, undo, done);
       renameSync(part, path);
       undo.push(() => rmSync(path, { force: true }));
@@ -57,7 +57,8 @@ export function writeWhole(outputs: readonly Output[], force: boolean): number {
   return bytes;
 }
 
-function checkFree(path: string, force: boolean): void {
+/** Throws where a file may not be written. */
+export function requireFree(path: string, force: boolean): void {
   const stat = statOf(path);
   if (stat === undefined) return;
   if (stat.isDirectory()) throw new WriteFailedError(path, "it is a folder; name a file");

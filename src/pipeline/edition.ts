@@ -1,29 +1,47 @@
 // The heart of quantization, free of files and runtimes: a prepared model and options in, its plan and its lowered graph out.
-import { AlreadyQuantizedError, NothingToQuantizeError, UnsupportedError } from "../errors.js";
+import {
+  AlreadyQuantizedError,
+  NothingToQuantizeError,
+  SitePatternError,
+  UnsupportedError,
+} from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { removeDead } from "../passes/dead.js";
+import { raiseOpset } from "../passes/opset.js";
 import { quantizedForm } from "../quant/already.js";
 import { fitPlan, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
-import type { Site } from "../quant/sites.js";
-import type { Fate, LoweringOptions, Target } from "../targets/target.js";
+import { findSites, type Site } from "../quant/sites.js";
+import type { SiteReport } from "../report/report.js";
+import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
+import { prepare } from "./prepare.js";
+import { siteReports } from "./site-reports.js";
 
 export interface PlanOptions extends LoweringOptions {
   readonly mode: Mode;
-  /** Site names (with `*` for any run of characters) that stay in float. */
+  /** Patterns of site names, `*` for any text: only these, where given. */
+  readonly include?: readonly string[] | undefined;
+  /** Patterns of site names that stay in float. */
   readonly exclude: readonly string[];
   /** A plan to start from instead of the target's proposal. */
   readonly plan?: Plan | undefined;
 }
 
-/** Throws UnsupportedError where the target has no such mode, naming what it has. */
-export function requireMode(target: Target, mode: Mode): void {
-  if (target.modes.includes(mode)) return;
-  const missing = target.missing[mode];
-  throw new UnsupportedError(
-    `--mode ${mode} with --target ${target.name}`,
-    missing?.reason ?? `target ${target.name} has no ${mode} quantization`,
-    missing?.instead ?? `Use --mode ${target.modes.join(" or ")}.`,
-  );
+/** A model on its way: prepared for the target, its sites planned, nothing lowered yet. */
+export interface Planned {
+  readonly sites: readonly Site[];
+  readonly plan: Plan;
+  readonly reports: readonly SiteReport[];
+  /** How often each exact float rewrite applied. */
+  readonly rewrites: Readonly<Partial<Record<Rewrite, number>>>;
+}
+
+/** Prepares a float model in place and plans its sites. Throws as `requireFloat` and `makePlan`. */
+export function planModel(model: Model, target: Target, options: PlanOptions): Planned {
+  requireFloat(model);
+  const { rewrites } = prepare(model, target);
+  const sites = findSites(model);
+  const plan = makePlan(sites, target, options);
+  return { sites, plan, reports: siteReports(sites, fates(sites, plan, target)), rewrites };
 }
 
 /** Throws AlreadyQuantizedError for a model with quantized operators. */
@@ -32,9 +50,11 @@ export function requireFloat(model: Model): void {
   if (form !== undefined) throw new AlreadyQuantizedError(form);
 }
 
-/** The plan for a model's sites: the target's proposal (or the plan given), less what is excluded. */
+/**
+ * The plan for a model's sites: the target's proposal (or the plan given), less what is not included or is excluded. Throws PlanError,
+ * UnsupportedError for a plan of another mode or target, SitePatternError for a pattern that fits no site.
+ */
 export function makePlan(sites: readonly Site[], target: Target, options: PlanOptions): Plan {
-  requireMode(target, options.mode);
   const { mode } = options;
   const given = options.plan === undefined ? undefined : fitPlan(options.plan, sites);
   if (given !== undefined && (given.mode !== mode || given.target !== target.name))
@@ -43,13 +63,20 @@ export function makePlan(sites: readonly Site[], target: Target, options: PlanOp
       `this run is --mode ${mode} --target ${target.name}`,
       "Use the plan's own mode and target, or write a new plan with --write-plan.",
     );
-  const excluded = options.exclude.map(globOf);
+  const included = options.include === undefined ? undefined : matching(options.include, sites);
+  const excluded = matching(options.exclude, sites);
   const planned = sites.map((site): [string, SitePlan] => {
     const proposal = given?.sites.get(site.name) ?? target.propose(site, mode, options);
-    const out = proposal.quantize && excluded.some((glob) => glob.test(site.name));
-    return [site.name, out ? { kind: site.kind, quantize: false, reason: "excluded" } : proposal];
+    if (!proposal.quantize) return [site.name, proposal];
+    if (excluded.has(site.name)) return [site.name, inFloat(site, "excluded")];
+    if (included?.has(site.name) === false) return [site.name, inFloat(site, "not included")];
+    return [site.name, proposal];
   });
   return { format: "octavo-plan", version: 1, mode, target: target.name, sites: new Map(planned) };
+}
+
+function inFloat(site: Site, reason: string): SitePlan {
+  return { kind: site.kind, quantize: false, reason };
 }
 
 /** What will become of each site under a plan, by site name. */
@@ -65,6 +92,7 @@ export function fates(sites: readonly Site[], plan: Plan, target: Target): Map<s
 
 /** Lowers `model` in place. Throws NothingToQuantizeError where the plan leaves every site in float. */
 export function lowerPlan(model: Model, sites: readonly Site[], plan: Plan, target: Target): void {
+  raiseOpset(model, target.opset[plan.mode] ?? 1);
   const left = [...plan.sites.values()];
   if (!left.some((p) => p.quantize)) {
     const reasons = new Set(left.map((p) => (p.quantize ? "" : p.reason)));
@@ -73,6 +101,18 @@ export function lowerPlan(model: Model, sites: readonly Site[], plan: Plan, targ
   target.lower(model, sites, plan);
   removeDead(model);
   model.graph.sort();
+}
+
+function matching(patterns: readonly string[], sites: readonly Site[]): ReadonlySet<string> {
+  const names = sites.map((site) => site.name);
+  const matched = new Set<string>();
+  for (const pattern of patterns) {
+    const glob = globOf(pattern);
+    const fitting = names.filter((name) => glob.test(name));
+    if (fitting.length === 0) throw new SitePatternError(pattern, names);
+    for (const name of fitting) matched.add(name);
+  }
+  return matched;
 }
 
 function globOf(pattern: string): RegExp {

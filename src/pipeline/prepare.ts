@@ -7,7 +7,6 @@ import { inlineFunctions } from "../passes/functions.js";
 import { reorderGelu } from "../passes/gelu.js";
 import { removeNanGuards } from "../passes/nan-guard.js";
 import type { Pass } from "../passes/pass.js";
-import { raiseOpset } from "../passes/opset.js";
 import { unfuseResiduals } from "../passes/residuals.js";
 import { simplify } from "../passes/simplify.js";
 import type { Rewrite, Target } from "../targets/target.js";
@@ -34,9 +33,4 @@ export function prepare(model: Model, target: Pick<Target, "rewrites">): Prepara
   removeDead(model);
   inferTypes(model);
   return { rewrites };
-}
-
-/** Raises the default operator set to at least `version`, keeping what every node computes. */
-export function ensureOpset(model: Model, version: number): void {
-  raiseOpset(model, version);
 }

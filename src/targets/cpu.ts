@@ -19,7 +19,6 @@ export const cpu: Target = {
   name: "cpu",
   about: "onnxruntime on CPUs (x86-64, ARM64)",
   modes: ["dynamic"],
-  missing: {},
   rewrites: ["gelu", "nan-guard", "residual"],
   opset: { dynamic: 11 },
   propose(site, _mode, options) {

@@ -27,8 +27,6 @@ export interface Target {
   /** One line for people. */
   readonly about: string;
   readonly modes: readonly Mode[];
-  /** Why a mode is missing, and what to use instead. */
-  readonly missing: Partial<Record<Mode, { readonly reason: string; readonly instead: string }>>;
   readonly rewrites: readonly Rewrite[];
   /** Lowest version of the default operator set that the lowered form needs. */
   readonly opset: Partial<Record<Mode, number>>;

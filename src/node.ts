@@ -1,0 +1,75 @@
+// Octavo for Node: the verbs, bound to files and to onnxruntime-node.
+import { readFileSync, rmSync } from "node:fs";
+import { locateModel } from "./data/folder.js";
+import { PlanError } from "./errors.js";
+import { codeOf, systemMessage } from "./onnx/file-source.js";
+import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
+import type { Host } from "./pipeline/host.js";
+import { inspectModel } from "./pipeline/inspect.js";
+import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
+import type { InspectOptions, OptimizeOptions, QuantizeOptions } from "./pipeline/options.js";
+import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
+import type { InspectReport } from "./report/report.js";
+import { ortNode } from "./runtime/ort-node.js";
+
+const host: Host = {
+  runtime: ortNode,
+  open(model) {
+    const { path } = locateModel(model);
+    return { path, ...openModelFile(path) };
+  },
+  beside: (model, ending) => `${model.replace(/\.onnx$/, "")}${ending}.onnx`,
+  requireWritable,
+  write: writeModelFile,
+  writeText: writeTextFile,
+  readPlan(path) {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error;
+      throw new PlanError(systemMessage(error), path);
+    }
+  },
+  remove(files) {
+    for (const file of files) rmSync(file, { force: true });
+  },
+  peakMemory: () => process.resourceUsage().maxRSS * 1024,
+  now: () => performance.now() / 1000,
+};
+
+/**
+ * Writes the INT8 edition of a model: an .onnx file, or a folder as Hugging Face lays it out. Returns where it was written, and the report.
+ * Throws an OctavoError for everything that is the caller's to mend, and the signal's reason when it is aborted.
+ *
+ * @example
+ * const { path, report } = await quantize("./my-model");
+ * console.log(path, report.bytesAfter / report.bytesBefore, report.check?.snrDb);
+ */
+export function quantize(model: string, options: QuantizeOptions = {}): Promise<Quantized> {
+  return quantizeModel(host, model, options);
+}
+
+/** What is in a model, and what would run in INT8. Throws as `quantize`. */
+export function inspect(model: string, options: InspectOptions = {}): Promise<InspectReport> {
+  return inspectModel(host, model, options);
+}
+
+/** Writes the float model, the same function, in the form that its runtime runs fastest. Throws as `quantize`. */
+export function optimize(model: string, options: OptimizeOptions = {}): Promise<Optimized> {
+  return optimizeModel(host, model, options);
+}
+
+export * from "./errors.js";
+export type { InspectOptions, OptimizeOptions, QuantizeOptions } from "./pipeline/options.js";
+export type { Optimized } from "./pipeline/optimize.js";
+export type { Quantized } from "./pipeline/quantize.js";
+export type { TargetName } from "./targets/all.js";
+export type { OnProgress, Progress } from "./report/progress.js";
+export type {
+  CheckReport,
+  InspectReport,
+  OptimizeReport,
+  QuantizeReport,
+  SiteReport,
+  ValueReport,
+} from "./report/report.js";

@@ -1,0 +1,111 @@
+// Runs the float model and its new edition on the same inputs, and says how close their outputs are.
+import type { Model } from "../graph/model.js";
+import type { CheckReport } from "../report/report.js";
+import { syntheticFeeds } from "../runtime/inputs.js";
+import type { Feeds, Runtime, RuntimeTensor } from "../runtime/runtime.js";
+import { agreementOf, realsOf, signalToNoise } from "./noise.js";
+
+/** batch × length: one short text, and a few longer ones. */
+const SHAPES = [
+  { batch: 1, length: 16 },
+  { batch: 3, length: 40 },
+];
+
+/** Editions that do their work stand well above: collapsed ones reach 0 to 9 dB. */
+const LOW_SNR_DB = 15;
+const LOW_AGREEMENT = 0.9;
+
+/** Inputs of two shapes (one, where the model fixes it), made up for the float model. */
+export function checkFeeds(model: Model, seed: number): Feeds[] {
+  const feeds = SHAPES.map((shape) => syntheticFeeds(model, { ...shape, seed: seed + 1 }));
+  return shapeOf(feeds[0]) === shapeOf(feeds[1]) ? feeds.slice(0, 1) : feeds;
+}
+
+/**
+ * Loads both models in turn, so that memory holds one at a time. Throws RuntimeFailedError, with the model's path, where one of them does
+ * not load or run.
+ */
+export async function checkEdition(
+  runtime: Runtime,
+  reference: string,
+  candidate: string,
+  feeds: readonly Feeds[],
+  signal?: AbortSignal,
+): Promise<CheckReport> {
+  const expected = await outputsOf(runtime, reference, feeds, signal);
+  const got = await outputsOf(runtime, candidate, feeds, signal);
+  const names = Object.keys(expected[0] ?? {});
+  const outputs = names.map((name) => {
+    const pairs = expected.map((results, i): [RuntimeTensor, RuntimeTensor] => {
+      const [left, right] = [results[name], got[i]?.[name]];
+      if (left === undefined || right === undefined)
+        throw new Error(`internal: output "${name}" is missing`);
+      return [left, right];
+    });
+    return compare(name, pairs);
+  });
+  const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
+  return {
+    inputs: "synthetic",
+    shapes: feeds.map(shapeOf),
+    outputs,
+    ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
+  };
+}
+
+/** What the user must not overlook. */
+export function checkWarnings({ outputs }: CheckReport): string[] {
+  return outputs.flatMap(({ name, snrDb = Infinity, agreement = 1 }) => {
+    if (snrDb < LOW_SNR_DB)
+      return [
+        `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on made-up inputs, ` +
+          `where at least ${LOW_SNR_DB} is expected. Measure the accuracy on data of yours before using this edition.`,
+      ];
+    if (agreement < LOW_AGREEMENT)
+      return [
+        `Output "${name}" equals the float model's in ${(agreement * 100).toFixed(0)} % of its elements only, on made-up inputs. ` +
+          `Measure the accuracy on data of yours before using this edition.`,
+      ];
+    return [];
+  });
+}
+
+async function outputsOf(
+  runtime: Runtime,
+  path: string,
+  feeds: readonly Feeds[],
+  signal: AbortSignal | undefined,
+): Promise<Record<string, RuntimeTensor>[]> {
+  signal?.throwIfAborted();
+  const session = await runtime.load(path, { spinning: "running" });
+  try {
+    const results: Record<string, RuntimeTensor>[] = [];
+    for (const feed of feeds) {
+      signal?.throwIfAborted();
+      results.push(await session.run(feed));
+    }
+    return results;
+  } finally {
+    await session.release();
+  }
+}
+
+function compare(
+  name: string,
+  pairs: readonly (readonly [RuntimeTensor, RuntimeTensor])[],
+): CheckReport["outputs"][number] {
+  const ratios = pairs.flatMap(([left, right]) => {
+    const [reference, candidate] = [realsOf(left), realsOf(right)];
+    return reference === undefined || candidate === undefined
+      ? []
+      : [signalToNoise(reference, candidate)];
+  });
+  return ratios.length > 0
+    ? { name, snrDb: Math.min(...ratios) }
+    : { name, agreement: Math.min(...pairs.map(([left, right]) => agreementOf(left, right))) };
+}
+
+/** `3 × 40`: the dims of the first input, which is the widest that there is to tell. */
+function shapeOf(feeds: Feeds | undefined): string {
+  return Object.values(feeds ?? {})[0]?.dims.join(" × ") ?? "none";
+}

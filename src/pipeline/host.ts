@@ -1,0 +1,39 @@
+// What the pipeline needs from where it runs: files and a runtime. node.ts binds one; the pipeline itself knows neither.
+import type { ExternalData } from "../onnx/external.js";
+import type { ModelProto } from "../onnx/proto.js";
+import type { ByteSource } from "../onnx/source.js";
+import type { Runtime } from "../runtime/runtime.js";
+
+export interface OpenedModel {
+  /** The .onnx file itself. */
+  readonly path: string;
+  readonly source: ByteSource;
+  readonly external: ExternalData;
+  /** Bytes of the model and of the data files opened so far. */
+  bytes(): number;
+  close(): void;
+}
+
+export interface Host {
+  readonly runtime: Runtime;
+  /** Opens the model a user names: a file, or a folder as Hugging Face lays it out. Throws what finding and opening it throws. */
+  open(model: string): OpenedModel;
+  /** Where a result goes when nobody says: beside the model, under its name with an ending that runtimes look for. */
+  beside(model: string, ending: string): string;
+  /** Throws where `path` may not be written: a folder, a file that is being read, or one that exists (without `force`). */
+  requireWritable(path: string, force: boolean): void;
+  /** Writes a model whole or not at all; returns the bytes and the files. */
+  write(
+    path: string,
+    model: ModelProto,
+    options: { readonly force: boolean; readonly external: ExternalData },
+  ): { readonly bytes: number; readonly files: readonly string[] };
+  writeText(path: string, text: string, force: boolean): void;
+  /** Throws PlanError where there is no such file. */
+  readPlan(path: string): string;
+  remove(files: readonly string[]): void;
+  /** Highest resident memory of the process so far, bytes. */
+  peakMemory(): number;
+  /** Seconds of a clock that only goes forward. */
+  now(): number;
+}

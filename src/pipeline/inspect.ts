@@ -1,0 +1,72 @@
+// The verb inspect: what is in a model, and what would become of its sites on a target.
+import type { Dim, Value } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
+import { quantizedForm } from "../quant/already.js";
+import { parsePlan } from "../quant/plan.js";
+import { REPORT_VERSION, type InspectReport, type ValueReport } from "../report/report.js";
+import { targetFor } from "../targets/all.js";
+import { planModel } from "./edition.js";
+import type { Host } from "./host.js";
+import { checkOptions, inspectSchema, type InspectOptions } from "./options.js";
+import { readGraph } from "./read.js";
+
+/** Throws an OctavoError for everything that is the user's to mend. A model that is quantized already is described, without sites. */
+export async function inspectModel(
+  host: Host,
+  input: string,
+  options: InspectOptions = {},
+): Promise<InspectReport> {
+  const settings = checkOptions(inspectSchema, options);
+  const { mode, plan: planPath } = settings;
+  const target = targetFor(settings.target, mode);
+  const file = host.open(input);
+  try {
+    const model = readGraph(file);
+    const described = describe(model);
+    const quantized = quantizedForm(model);
+    const given = planPath === undefined ? undefined : parsePlan(host.readPlan(planPath), planPath);
+    const base = {
+      version: REPORT_VERSION,
+      command: "inspect",
+      model: file.path,
+      bytes: file.bytes(),
+      ...described,
+      mode,
+      target: target.name,
+    } as const;
+    if (quantized !== undefined) return { ...base, quantized, sites: [], rewrites: {} };
+    const { reports, rewrites } = planModel(model, target, { ...settings, plan: given });
+    return { ...base, sites: reports, rewrites };
+  } finally {
+    file.close();
+  }
+}
+
+type Description = Pick<
+  InspectReport,
+  "irVersion" | "opsets" | "producer" | "nodes" | "inputs" | "outputs" | "bytesByType"
+>;
+
+/** The file's own facts, before any pass has touched it. */
+function describe({ graph, opsets, irVersion, rest }: Model): Description {
+  const bytesByType = new Map<string, number>();
+  for (const value of graph.initializers()) {
+    const { dtype, tensor } = value;
+    if (dtype !== undefined && tensor !== undefined)
+      bytesByType.set(dtype, (bytesByType.get(dtype) ?? 0) + tensor.data.byteLength);
+  }
+  const inputs = graph.inputs.filter((value) => value.tensor === undefined);
+  return {
+    irVersion,
+    opsets: Object.fromEntries([...opsets].map(([domain, v]) => [domain || "ai.onnx", v])),
+    producer: [rest.producerName, rest.producerVersion].filter(Boolean).join(" "),
+    nodes: [...graph.allNodes()].length,
+    inputs: inputs.map(reportOf),
+    outputs: graph.outputs.map(reportOf),
+    bytesByType: Object.fromEntries(bytesByType),
+  };
+}
+
+function reportOf({ name, dtype, shape }: Value): ValueReport {
+  return { name, dtype: dtype ?? "unknown", shape: shape?.map((dim: Dim) => dim) ?? [] };
+}

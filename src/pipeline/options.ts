@@ -1,0 +1,76 @@
+// Options of the verbs, checked by schema: a wrong one is an error that names it and says what is allowed.
+import * as v from "valibot";
+import { OptionError } from "../errors.js";
+import { MODES } from "../quant/plan.js";
+import type { OnProgress } from "../report/progress.js";
+import { TARGET_NAMES } from "../targets/all.js";
+
+const path = v.pipe(v.string(), v.minLength(1));
+const patterns = v.array(v.pipe(v.string(), v.minLength(1)));
+const seed = v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), 0);
+const target = v.optional(v.picklist(TARGET_NAMES), "cpu");
+const mode = v.optional(v.picklist(MODES), "dynamic");
+const flag = (value: boolean) => v.optional(v.boolean(), value);
+const calls = {
+  onProgress: v.optional(
+    v.custom<OnProgress>((f) => typeof f === "function", "Invalid type: Expected a function"),
+  ),
+  signal: v.optional(
+    v.custom<AbortSignal>((s) => s instanceof AbortSignal, "Invalid type: Expected an AbortSignal"),
+  ),
+};
+
+const choice = {
+  mode,
+  target,
+  /** Codes of weights within ±64, for x86 CPUs without VNNI. */
+  reduceRange: flag(false),
+  /** Store embedding tables in INT8. */
+  embeddings: flag(true),
+  /** Only sites of these names; `*` is any text. */
+  include: v.optional(patterns),
+  /** Sites of these names stay in float. */
+  exclude: v.optional(patterns, []),
+  /** A plan's file, used instead of the default plan. */
+  plan: v.optional(path),
+};
+
+const writing = {
+  /** Where to write; default: beside the model, under the name that runtimes look for. */
+  output: v.optional(path),
+  /** Overwrite an existing output; never an input. */
+  force: flag(false),
+  /** Compare the result with the float model. */
+  check: flag(true),
+  /** Of the check's made-up inputs. */
+  seed,
+};
+
+export const quantizeSchema = v.strictObject({
+  ...choice,
+  ...writing,
+  ...calls,
+  /** Where to write the plan. */
+  writePlan: v.optional(path),
+});
+
+export const inspectSchema = v.strictObject({ ...choice, ...calls });
+
+export const optimizeSchema = v.strictObject({ target, ...writing, ...calls });
+
+export type QuantizeOptions = v.InferInput<typeof quantizeSchema>;
+export type InspectOptions = v.InferInput<typeof inspectSchema>;
+export type OptimizeOptions = v.InferInput<typeof optimizeSchema>;
+
+/** Options with their defaults. Throws OptionError. */
+export function checkOptions<S extends v.GenericSchema>(
+  schema: S,
+  options: unknown,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, options);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const option = issue.path?.map((item) => String(item.key)).join(".") ?? "options";
+  const unknown = issue.expected === "never";
+  throw new OptionError(option, unknown ? "no such option" : issue.received, unknown ? undefined : (issue.expected ?? issue.message));
+}

@@ -1,0 +1,109 @@
+// The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
+import { exportModel } from "../graph/export.js";
+import { parsePlan, planToJson, type Plan } from "../quant/plan.js";
+import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
+import { targetFor } from "../targets/all.js";
+import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
+import { lowerPlan, planModel } from "./edition.js";
+import type { Host } from "./host.js";
+import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
+import { readGraph } from "./read.js";
+
+export interface Quantized {
+  /** The file that was written. */
+  readonly path: string;
+  readonly report: QuantizeReport;
+}
+
+/**
+ * Quantizes the model at `input` (an .onnx file or a folder). The result appears whole or not at all, and is taken away again where it, or
+ * the float model, does not run. Throws an OctavoError for everything that is the user's to mend.
+ */
+export async function quantizeModel(
+  host: Host,
+  input: string,
+  options: QuantizeOptions = {},
+): Promise<Quantized> {
+  const settings = checkOptions(quantizeSchema, options);
+  const { mode, force, signal, onProgress = () => undefined } = settings;
+  const target = targetFor(settings.target, mode);
+  const start = host.now();
+  const file = host.open(input);
+  try {
+    const output = settings.output ?? host.beside(file.path, ENDING);
+    host.requireWritable(output, force);
+    if (settings.writePlan !== undefined) host.requireWritable(settings.writePlan, force);
+    onProgress({ step: "reading", done: 0, total: 0 });
+    const given = readPlan(host, settings.plan);
+    const model = readGraph(file);
+    const bytesBefore = file.bytes();
+    const afterRead = host.now();
+
+    signal?.throwIfAborted();
+    onProgress({ step: "planning", done: 0, total: 0 });
+    const { sites, plan, reports, rewrites } = planModel(model, target, { ...settings, plan: given });
+    const feeds = settings.check ? checkFeeds(model, settings.seed) : [];
+    lowerPlan(model, sites, plan, target);
+    const afterPlan = host.now();
+
+    signal?.throwIfAborted();
+    onProgress({ step: "writing", done: 0, total: 0 });
+    const written = host.write(output, exportModel(model), { force, external: file.external });
+    const afterWrite = host.now();
+    const peakMemoryBytes = host.peakMemory();
+
+    const check = await undoOnFailure(host, written.files, async () => {
+      if (settings.writePlan !== undefined)
+        host.writeText(settings.writePlan, planToJson(plan), force);
+      if (!settings.check) return undefined;
+      onProgress({ step: "checking", done: 0, total: 0 });
+      return checkEdition(host.runtime, file.path, output, feeds, signal);
+    });
+    const end = host.now();
+    const report: QuantizeReport = {
+      version: REPORT_VERSION,
+      command: "quantize",
+      model: file.path,
+      output,
+      mode,
+      target: target.name,
+      bytesBefore,
+      bytesAfter: written.bytes,
+      sites: reports,
+      rewrites,
+      seconds: {
+        read: afterRead - start,
+        plan: afterPlan - afterRead,
+        write: afterWrite - afterPlan,
+        ...(check === undefined ? {} : { check: end - afterWrite }),
+      },
+      peakMemoryBytes,
+      ...(check === undefined ? {} : { check }),
+      warnings: check === undefined ? [] : checkWarnings(check),
+    };
+    return { path: output, report };
+  } finally {
+    file.close();
+  }
+}
+
+/** transformers.js loads `model_quantized.onnx` for `dtype: "q8"`. */
+const ENDING = "_quantized";
+
+function readPlan(host: Host, path: string | undefined): Plan | undefined {
+  return path === undefined ? undefined : parsePlan(host.readPlan(path), path);
+}
+
+/** Takes files away again where what follows fails. */
+export async function undoOnFailure<T>(
+  host: Host,
+  files: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    host.remove(files);
+    throw error;
+  }
+}
