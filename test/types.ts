@@ -48,7 +48,7 @@ export async function checkTypes(model: Model, feeds: readonly Feeds[]): Promise
   for (const node of model.graph.allNodes())
     for (const value of node.outputs)
       if (value && (value.dtype === undefined || value.shape === undefined))
-        check.unknown.push(`${node.op} ${value.name}: ${value.dtype} ${value.shape}`);
+        check.unknown.push(`${node.op} ${value.name}: ${value.dtype} ${value.shape?.join()}`);
   const watched: Value[] = [];
   for (const node of model.graph.nodes())
     for (const value of node.outputs)

@@ -111,8 +111,10 @@ function slicedVector(
   return taken;
 }
 
-const inferConcat: InferRule = ({ node, inputs }) => {
-  const dtype = firstDType(inputs);
+const inferConcat: InferRule = ({ node, inputs: given }) => {
+  const dtype = firstDType(given);
+  // Old exporters join scalars with vectors; the runtimes of their time took each as one element.
+  const inputs = given.map((i) => (i?.shape?.length === 0 ? { ...i, shape: [1] } : i));
   const rank = inputs.find((i) => i?.shape !== undefined)?.shape?.length;
   const axis = rank === undefined ? undefined : axisIn(node.int("axis", 1), rank);
   if (rank === undefined || axis === undefined) return [{ dtype }];

@@ -243,6 +243,23 @@ export const isInf: EvaluateRule = ({ node, inputs: [input] }) => {
   ];
 };
 
+/** The largest numbers of the float types: a bound that Clip is not given. */
+const LARGEST: Partial<Record<DType, number>> = {
+  float16: 65504,
+  bfloat16: 2 ** 127 * (2 - 2 ** -7),
+  float32: 2 ** 127 * (2 - 2 ** -23),
+  float64: Number.MAX_VALUE,
+};
+
+/** ± the largest number of the type, so that infinities are clipped too; undefined for integers, which need no bound. */
+function outermost(dtype: DType, sign: 1 | -1): Tensor | undefined {
+  const largest = LARGEST[dtype];
+  const out = numberArray(dtype, 1);
+  if (largest === undefined || out === undefined) return undefined;
+  out[0] = sign * largest;
+  return fromNumbers(dtype, [], out);
+}
+
 /** Bounds by attribute up to opset 10, by input from 11 on. */
 export const clip: EvaluateRule = ({ node, inputs: [input, low, high], limit }) => {
   if (input === undefined) return undefined;
@@ -250,7 +267,8 @@ export const clip: EvaluateRule = ({ node, inputs: [input, low, high], limit }) 
     node.attributes.has(name) && input.dtype === "float32"
       ? tensorOf("float32", [], Float32Array.of(node.float(name, 0)))
       : undefined;
-  const [from, to] = [low ?? attribute("min"), high ?? attribute("max")];
+  const from = low ?? attribute("min") ?? outermost(input.dtype, -1);
+  const to = high ?? attribute("max") ?? outermost(input.dtype, 1);
   const raised = from === undefined ? input : apply(BINARY.max, input, from, limit);
   const out = raised && (to === undefined ? raised : apply(BINARY.min, raised, to, limit));
   return out && [{ dtype: out.dtype, dims: out.dims, data: out.data }];

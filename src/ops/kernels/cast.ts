@@ -44,6 +44,7 @@ export function converted(input: Tensor, to: DType, saturate = true): Tensor | u
     case "float8e5m2":
     case "float8e5m2fnuz":
       return fromSmallFloats(to, dims, values, saturate);
+    default:
   }
   if (!isFloat(from)) {
     // Integers into integers keep their low bits.

@@ -17,7 +17,8 @@ import {
 import { axesGiven } from "./shape.js";
 
 interface Reduction {
-  readonly float: (values: readonly number[]) => number;
+  /** Undefined where runtimes do not agree on the result. */
+  readonly float: (values: readonly number[]) => number | undefined;
   /** Exact sums of integers, whatever the width; undefined where integers have no such reduction. */
   readonly wide?: (values: readonly bigint[]) => bigint | undefined;
 }
@@ -28,9 +29,9 @@ const bigAbs = (x: bigint) => (x < 0n ? -x : x);
 const pick = <T extends number | bigint>(list: readonly T[], wins: (a: T, b: T) => boolean) =>
   list.length === 0 ? undefined : list.reduce((a, b) => (wins(b, a) ? b : a));
 
-/** NaN wins over everything. */
-function extreme(list: readonly number[], f: (...values: number[]) => number): number {
-  return list.some(Number.isNaN) ? Number.NaN : list.reduce((a, b) => f(a, b));
+/** Whether a NaN wins over numbers depends on the runtime, and there on the length. */
+function extreme(list: readonly number[], f: (...values: number[]) => number): number | undefined {
+  return list.some(Number.isNaN) ? undefined : list.reduce((a, b) => f(a, b));
 }
 
 const REDUCTIONS = {
@@ -106,9 +107,11 @@ function reduced(
     const values = readNumbers(input);
     const out = numberArray(dtype, bases.length);
     if (values === undefined || out === undefined) return undefined;
-    bases.forEach((base, g) => {
-      out[g] = by.float(Array.from(members, (m) => values[base + m] ?? 0));
-    });
+    for (const [g, base] of bases.entries()) {
+      const result = by.float(Array.from(members, (m) => values[base + m] ?? 0));
+      if (result === undefined) return undefined;
+      out[g] = result;
+    }
     return fromNumbers(dtype, dims, out);
   }
   const reduceBig = by.wide;
