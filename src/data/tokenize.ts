@@ -1,7 +1,7 @@
 // Texts to token ids, as the model's own tokenizer makes them. Truncation is ours, and does as the original tokenizers do it.
-import { Tokenizer as Pieces } from "@huggingface/tokenizers";
 import { ModelFolderError } from "../errors.js";
 import { configurationOf, lengthLimit, specialToken, type FolderFiles } from "./configuration.js";
+import { piecesOf, type Pieces, type PostProcessor } from "./pieces.js";
 
 /** What a model reads at once: a text, a pair of texts, or words that are split already. */
 export type TextInput =
@@ -45,7 +45,7 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
     );
   let pieces: Pieces;
   try {
-    pieces = new Pieces(json, tokenizerConfig);
+    pieces = piecesOf(json, tokenizerConfig);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw new ModelFolderError(`${folder}/tokenizer.json`, `it cannot be used: ${detail}`);
@@ -83,7 +83,10 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
         ids: tokens.map(idOf),
         typeIds,
         words:
-          words && tokens.map((_, i) => (i < start + a ? words[i - start + skipped] : undefined)),
+          words &&
+          tokens.map((_, i) =>
+            i >= start && i < start + a ? words[i - start + skipped] : undefined,
+          ),
         cut: first.length - a + (second?.length ?? 0) - b,
       };
     },
@@ -154,7 +157,7 @@ function framer(
 }
 
 /** Special tokens before the first text. */
-function leading(processor: NonNullable<Pieces["post_processor"]>): number {
+function leading(processor: PostProcessor): number {
   const mark = "\0";
   return processor.post_process([mark], null, true).tokens.indexOf(mark);
 }
