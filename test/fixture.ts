@@ -7,7 +7,8 @@ export function fixturePath(name: string): string {
 }
 
 export function fixture(name: string): Uint8Array {
-  return readFileSync(fixturePath(name));
+  // Not a Buffer, whose slices are no copies.
+  return Uint8Array.from(readFileSync(fixturePath(name)));
 }
 
 export function fixtureJson(name: string): unknown {

@@ -65,11 +65,15 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
-/** A damaged copy: one to four of the damages above; `donor` gives bytes to splice in. */
+/** Damages that leave every length in the file right: the file stays readable more often, and what it says is wrong. */
+const IN_PLACE = DAMAGES.filter(({ name }) => ["flipBit", "setByte", "zeroRun"].includes(name));
+
+/** A damaged copy: one to four of the damages above, half of the time those in place only; `donor` gives bytes to splice in. */
 export function mutate(bytes: Uint8Array, donor: Uint8Array, random: Random): Uint8Array {
   let out = bytes;
+  const damages = random() < 0.5 ? DAMAGES : IN_PLACE;
   for (let rounds = 1 + pick(4, random); rounds > 0; rounds--) {
-    const damage = DAMAGES[pick(DAMAGES.length, random)];
+    const damage = damages[pick(damages.length, random)];
     if (damage !== undefined && out.length > 0)
       out = damage(out, pick(out.length, random), random, donor);
   }

@@ -27,6 +27,7 @@ import {
   OutputIsInputError,
   WriteFailedError,
 } from "../errors.js";
+import { systemMessage } from "./file-source.js";
 import { openModelFile, writeModelFile, type ModelFile } from "./files.js";
 import type { ModelProto, TensorProto } from "./proto.js";
 import { decodeModel } from "./reader.js";
@@ -125,8 +126,7 @@ describe("opening", () => {
     const tensors = protos.map((proto) => tensorFromProto(proto, file.external));
     const values = [...tensors, ...tensors].map((tensor) => numbersOf(tensor)[0]);
     expect(values).toEqual([...tensors.keys(), ...tensors.keys()]);
-    const held = readdirSync("/proc/self/fd").length;
-    expect(held).toBeLessThan(130);
+    if (existsSync("/proc/self/fd")) expect(readdirSync("/proc/self/fd").length).toBeLessThan(130);
   });
 });
 
@@ -397,18 +397,8 @@ describe("writing", () => {
     expect(names()).toEqual(["file.txt"]);
   });
 
-  test.skipIf(!existsSync("/dev/full"))("a full disk is an error that says so", () => {
-    // The system's own full device cannot be renamed onto, so only its message is looked at.
-    const full = openFull();
-    expect(full).toBeInstanceOf(Error);
+  test.skipIf(!existsSync("/dev/full"))("a full disk is called so", () => {
+    const full = () => writeFileSync("/dev/full", "x");
+    expect(full).toThrow(expect.toSatisfy((error) => systemMessage(error) === "the disk is full"));
   });
 });
-
-function openFull(): unknown {
-  try {
-    writeFileSync("/dev/full", "x");
-    return undefined;
-  } catch (error) {
-    return error;
-  }
-}
