@@ -239,7 +239,10 @@ export class SitePatternError extends OctavoError {
     readonly pattern: string,
     readonly sites: readonly string[],
   ) {
-    const some = sites.slice(0, 3).map((name) => `"${name}"`).join(", ");
+    const some = sites
+      .slice(0, 3)
+      .map((name) => `"${name}"`)
+      .join(", ");
     super(
       `No site fits the pattern "${pattern}". ` +
         `The model has ${sites.length} sites, such as ${some}; octavo inspect --all lists them.`,

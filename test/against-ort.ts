@@ -26,7 +26,7 @@ export interface OneNode {
   readonly constant?: boolean;
 }
 
-export function modelOfOne(spec: OneNode): { model: Model; feeds: Record<string, RuntimeTensor> } {
+function modelOfOne(spec: OneNode): { model: Model; feeds: Record<string, RuntimeTensor> } {
   const { op, inputs, attributes = {}, outputs = 1, opset = 21, irVersion = 10 } = spec;
   const feeds: Record<string, RuntimeTensor> = {};
   const model = buildModel(

@@ -22,7 +22,7 @@ export interface FuzzResult {
 }
 
 /** Three small models of the repository, and the three smallest of the zoo where that is at hand. */
-export function fuzzModels(): Uint8Array[] {
+function fuzzModels(): Uint8Array[] {
   const own = ["kinds", "dtypes", "external"].map((name) => fixture(`onnx/${name}.onnx`));
   const zoo = zooGraphs()
     .toSorted((a, b) => statSync(a.path).size - statSync(b.path).size)

@@ -16,7 +16,7 @@ export function readModelFile(path: string): Model {
 }
 
 /** A dim with numbers in place of its names; null where a name has none. */
-export function dimWith(dim: Dim, names: ReadonlyMap<string, number>): number | null {
+function dimWith(dim: Dim, names: ReadonlyMap<string, number>): number | null {
   if (typeof dim !== "string") return dim;
   let text = dim;
   for (const name of [...(namesIn(dim) ?? [])].toSorted((a, b) => b.length - a.length)) {

@@ -81,7 +81,9 @@ const FILES = {
 
 /** Reads the JSON files of a model's folder. Throws ModelFolderError for one that is there but is no JSON object. */
 export function readFolder(folder: string): FolderFiles {
-  const files = Object.entries(FILES).map(([key, file]) => [key, readJson(join(folder, file))]);
+  const files = Object.entries(FILES).map(
+    ([key, file]) => [key, readJson(join(folder, file))] as const,
+  );
   return { folder, ...Object.fromEntries(files) };
 }
 
@@ -99,7 +101,7 @@ function readJson(path: string): Readonly<Record<string, unknown>> | undefined {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ModelFolderError(path, `no JSON (${error instanceof Error ? error.message : error})`);
+    throw new ModelFolderError(path, `no JSON (${(error as Error).message})`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new ModelFolderError(path, "no JSON object");

@@ -113,7 +113,7 @@ function tokensOf(
 }
 
 /** How many tokens of two texts stay when both get `room`: the longer one gives first ("longest first" of the original tokenizers). */
-export function shares(first: number, second: number, room: number): [number, number] {
+function shares(first: number, second: number, room: number): [number, number] {
   if (first + second <= room) return [first, second];
   if (second === 0) return [Math.min(first, room), 0];
   const shorter = Math.min(first, second);

@@ -85,7 +85,8 @@ const graphType = messageType("GraphProto");
 
 /** A copy of the model with its tensors changed, wherever they stand; messages without a changed tensor are shared with the original. */
 function mapTensors(model: ModelProto, change: Change): ModelProto {
-  return mapMessage(model as PlainMessage, messageType("ModelProto"), change) as ModelProto;
+  // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- the compiler needs it: interfaces have no index signature
+  return mapMessage(model as PlainMessage, messageType("ModelProto"), change);
 }
 
 function mapMessage(message: PlainMessage, type: MessageType, change: Change): PlainMessage {
@@ -95,7 +96,8 @@ function mapMessage(message: PlainMessage, type: MessageType, change: Change): P
     if (field.shape !== "message" || value === undefined) continue;
     const map = (inner: PlainMessage): PlainMessage =>
       field.type === tensorType
-        ? (change(inner as TensorProto, type === graphType) as PlainMessage)
+        ? // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- as above
+          (change(inner, type === graphType) as PlainMessage)
         : mapMessage(inner, field.type, change);
     const changed = field.many ? mapList(value as PlainMessage[], map) : map(value as PlainMessage);
     if (changed !== value) (copy ??= { ...message })[field.name] = changed;

@@ -61,7 +61,7 @@ export function decodeTensor(from: ByteSource | Uint8Array): TensorProto {
 function decode<N extends MessageName>(name: N, source: ByteSource): Messages[N] {
   const message: PlainMessage = {};
   decodeInto(message, messageType(name), new Cursor(source), source.size, 1);
-  return message as Messages[N];
+  return message;
 }
 
 /** What people really have in hand when it is not a model. */

@@ -334,7 +334,7 @@ function compile(): Map<Kind, MessageType> {
   for (const name of Object.keys(SCHEMA) as MessageName[])
     types.set(name, { name, byNumber: [], fields: [] });
   for (const draft of types.values()) {
-    const rows: [string, Field][] = Object.entries(SCHEMA[draft.name]);
+    const rows = Object.entries<Field>(SCHEMA[draft.name]);
     for (const [name, { number, kind, label, oneof }] of rows) {
       const head = { name, number };
       const many = label === "many";

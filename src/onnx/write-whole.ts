@@ -49,7 +49,7 @@ export function writeWhole(outputs: readonly Output[], force: boolean): number {
       undo.push(() => rmSync(path, { force: true }));
     }
   } catch (error) {
-    for (const step of undo.reverse()) ignoreSystem(step);
+    for (const step of undo.toReversed()) ignoreSystem(step);
     if (codeOf(error) === undefined) throw error;
     throw new WriteFailedError(current, systemMessage(error), { cause: error });
   }

@@ -12,10 +12,7 @@ export function stridesOf(dims: readonly number[]): number[] {
 }
 
 /** Strides that walk a tensor of shape `dims` as if it had been broadcast to `to`; undefined where it does not broadcast. */
-export function broadcastStrides(
-  dims: readonly number[],
-  to: readonly number[],
-): number[] | undefined {
+function broadcastStrides(dims: readonly number[], to: readonly number[]): number[] | undefined {
   const offset = to.length - dims.length;
   if (offset < 0) return undefined;
   const own = stridesOf(dims);

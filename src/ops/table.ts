@@ -16,7 +16,7 @@ import { SHAPE } from "./shape.js";
 export type { OpRow } from "./facts.js";
 
 /** A missing row is an operator that Octavo knows nothing about; that is no error here. */
-export const OPS: OpTable = {
+const OPS: OpTable = {
   ...ELEMENTWISE,
   ...LOGIC,
   ...SHAPE,

@@ -81,7 +81,7 @@ test("the lowest float32 takes an activation, but not itself", () => {
   const lowest = b.float("lowest", -3.4028234663852886e38);
   const score = b.op("score", "MatMul", [b.input("q", [2, 2]), b.input("k", [2, 2])]);
   score.dtype = "float32";
-  const sum = (name: string, x: Value) => node({ ...b, op: b.op }, "Add", [x, lowest], 0).value;
+  const sum = (name: string, x: Value) => node(b, "Add", [x, lowest], 0).value;
   const bounds = boundsOfGraph();
   expect(isFinite(bounds(sum("once", score)))).toBe(true);
   expect(isFinite(bounds(sum("twice", lowest)))).toBe(false);

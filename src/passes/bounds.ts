@@ -14,7 +14,7 @@ export interface Bounds {
  * How large an activation (the result of a product) is taken to be at most. It is an assumption, and a mild one: half a unit in the last
  * place of the largest float32 is 1e31, so that a mask's fill of -3.4e38 plus such a score is -3.4e38 again. Float16 leaves no such room.
  */
-export const ACTIVATION_LIMIT = 1e30;
+const ACTIVATION_LIMIT = 1e30;
 
 interface FloatType {
   /** The largest finite number. */

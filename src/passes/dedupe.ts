@@ -42,9 +42,9 @@ function signature(_: Value, { dtype, dims }: Tensor): string {
 }
 
 /** The groups of two and more. */
-function* groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Generator<T[]> {
-  const groups = new Map<K, T[]>();
-  const lonely = new Map<K, T>();
+function* groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string | number): Generator<T[]> {
+  const groups = new Map<string | number, T[]>();
+  const lonely = new Map<string | number, T>();
   for (const item of items) {
     const key = keyOf(item);
     const group = groups.get(key);

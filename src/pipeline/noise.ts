@@ -6,10 +6,7 @@ import type { RuntimeTensor } from "../runtime/runtime.js";
  * 10 · log10(Σ reference² / Σ (reference − candidate)²) in dB, summed in float64. Infinity where nothing differs, −Infinity where one has a
  * NaN or an infinity that the other has not; where both have the same one, it does not count.
  */
-export function signalToNoise(
-  reference: ArrayLike<number>,
-  candidate: ArrayLike<number>,
-): number {
+export function signalToNoise(reference: ArrayLike<number>, candidate: ArrayLike<number>): number {
   let signal = 0;
   let noise = 0;
   for (let i = 0; i < reference.length; i++) {

@@ -72,5 +72,9 @@ export function checkOptions<S extends v.GenericSchema>(
   const [issue] = result.issues;
   const option = issue.path?.map((item) => String(item.key)).join(".") ?? "options";
   const unknown = issue.expected === "never";
-  throw new OptionError(option, unknown ? "no such option" : issue.received, unknown ? undefined : (issue.expected ?? issue.message));
+  throw new OptionError(
+    option,
+    unknown ? "no such option" : issue.received,
+    unknown ? undefined : (issue.expected ?? issue.message),
+  );
 }

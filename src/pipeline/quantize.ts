@@ -41,7 +41,10 @@ export async function quantizeModel(
 
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
-    const { sites, plan, reports, rewrites } = planModel(model, target, { ...settings, plan: given });
+    const { sites, plan, reports, rewrites } = planModel(model, target, {
+      ...settings,
+      plan: given,
+    });
     const feeds = settings.check ? checkFeeds(model, settings.seed) : [];
     lowerPlan(model, sites, plan, target);
     const afterPlan = host.now();

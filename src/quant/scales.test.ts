@@ -36,7 +36,8 @@ describe("weights in INT8", () => {
         });
         for (const [channel, q] of largest) {
           const zero = values.every(
-            (v, i) => (axis === 0 ? Math.floor(i / cols) : i % cols) !== channel || Math.abs(v) < 1e-35,
+            (v, i) =>
+              (axis === 0 ? Math.floor(i / cols) : i % cols) !== channel || Math.abs(v) < 1e-35,
           );
           expect(q).toBe(zero ? 0 : FULL_RANGE);
         }

@@ -3,10 +3,19 @@ import { namer, placeOf } from "./site-names.js";
 
 describe("a site's name", () => {
   it.each([
-    ["m.bert.encoder.layer.0.attention.self.query.weight", "m.bert.encoder.layer.0.attention.self.query"],
+    [
+      "m.bert.encoder.layer.0.attention.self.query.weight",
+      "m.bert.encoder.layer.0.attention.self.query",
+    ],
     ["/bert/encoder/layer.3/output/dense/MatMul", "bert.encoder.layer.3.output.dense"],
-    ["bert/encoder/layer_0/attention/self/query/kernel:0", "bert.encoder.layer_0.attention.self.query"],
-    ["tf_bert/bert/encoder/layer_._0/query/Tensordot/MatMul", "tf_bert.bert.encoder.layer_._0.query"],
+    [
+      "bert/encoder/layer_0/attention/self/query/kernel:0",
+      "bert.encoder.layer_0.attention.self.query",
+    ],
+    [
+      "tf_bert/bert/encoder/layer_._0/query/Tensordot/MatMul",
+      "tf_bert.bert.encoder.layer_._0.query",
+    ],
     ["classifier.bias", "classifier"],
   ])("comes from %s as %s", (name, place) => {
     expect(placeOf(name)).toBe(place);

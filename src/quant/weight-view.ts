@@ -71,7 +71,7 @@ export function matrixOf(value: Value): MatrixView | undefined {
   }
   if (!source.isConstant || !FLOATS.has(source.dtype)) return undefined;
   let layout: Layout | undefined = { dims: source.tensor.dims, transposed: false };
-  for (const node of path.reverse()) {
+  for (const node of path.toReversed()) {
     layout = layout && MOVES[node.op]?.(layout, node);
     if (layout === undefined) return undefined;
   }

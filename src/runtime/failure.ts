@@ -14,7 +14,7 @@ const NODE_IN_MESSAGE: readonly RegExp[] = [
 ];
 
 /** The node that a runtime's message names; undefined where it names none. */
-export function nodeNamedIn(message: string): string | undefined {
+function nodeNamedIn(message: string): string | undefined {
   for (const pattern of NODE_IN_MESSAGE) {
     const name = pattern.exec(message)?.[1];
     if (name !== undefined && name !== "") return name;

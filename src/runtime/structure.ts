@@ -5,7 +5,7 @@ import type { Tensor } from "../onnx/tensor.js";
 import { scalarOf } from "../onnx/values.js";
 
 /** Operators whose output elements are elements of these inputs, unchanged and perhaps placed anew. "all": of every input. */
-export const PASSING: { readonly [op: string]: readonly number[] | "all" } = {
+const PASSING: { readonly [op: string]: readonly number[] | "all" } = {
   Identity: [0],
   Cast: [0],
   Reshape: [0],

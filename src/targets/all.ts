@@ -23,7 +23,8 @@ const LATER: Refusal = {
 const IMPOSSIBLE: Partial<Record<TargetName, Partial<Record<Mode, Refusal>>>> = {
   tensorrt: {
     dynamic: {
-      reason: "an Nvidia GPU has no dynamic quantization, TensorRT takes explicit Q/DQ with ranges found beforehand",
+      reason:
+        "an Nvidia GPU has no dynamic quantization, TensorRT takes explicit Q/DQ with ranges found beforehand",
       instead:
         "Use --mode static or --mode qat where your version offers them for tensorrt, or --target cpu for dynamic.",
     },

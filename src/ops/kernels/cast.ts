@@ -26,7 +26,7 @@ export const castLike: EvaluateRule = ({ node, inputs: [input, like] }) => {
 };
 
 /** The tensor as another type; undefined where that is not defined (a float outside the integer's range) or not done here (strings). */
-export function converted(input: Tensor, to: DType, saturate = true): Tensor | undefined {
+function converted(input: Tensor, to: DType, saturate = true): Tensor | undefined {
   const { dtype: from, dims } = input;
   if (from === to) return { dtype: from, dims, data: input.data };
   if (isWide(from)) return fromBigs(readBigs(input), dims, to);

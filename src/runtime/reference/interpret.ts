@@ -14,7 +14,7 @@ import { unsupported, type KernelTable } from "./kernel.js";
 import { QUANTIZE } from "./quantize.js";
 
 /** Operators beside those that constant evaluation has, which the interpreter shares. */
-export const KERNELS: KernelTable = { ...QUANTIZE, ...INTEGER, ...FLOAT, ...CONTRIB };
+const KERNELS: KernelTable = { ...QUANTIZE, ...INTEGER, ...FLOAT, ...CONTRIB };
 
 export interface InterpretOptions {
   /** Names of the values to return, inner ones too; default: the outputs of the graph. */

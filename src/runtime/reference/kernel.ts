@@ -35,7 +35,7 @@ export function unsupported(node: Node, reason: string): UnsupportedError {
   );
 }
 
-export function read(tensor: Tensor): Numbers {
+function read(tensor: Tensor): Numbers {
   return { dtype: tensor.dtype, dims: tensor.dims, values: numbersOf(tensor) };
 }
 

@@ -21,11 +21,7 @@ import {
 } from "./kernel.js";
 
 /** Which scale (and zero point) element i of a tensor has: one for all, one per place along an axis, or one per block along an axis. */
-export function scaleAt(
-  call: Call,
-  dims: readonly number[],
-  scale: Numbers,
-): (i: number) => number {
+function scaleAt(call: Call, dims: readonly number[], scale: Numbers): (i: number) => number {
   const { node } = call;
   const block = node.int("block_size", 0);
   if (block === 0 && scale.values.length === 1 && scale.dims.length <= 1) return () => 0;
