@@ -10,9 +10,9 @@ import { optimizeCommand } from "./optimize.js";
 import { quantizeCommand } from "./quantize.js";
 
 /** Exit statuses: part of the contract. */
-export const DONE = 0;
-export const FAILED = 1;
-export const WRONG_USAGE = 2;
+const DONE = 0;
+const FAILED = 1;
+const WRONG_USAGE = 2;
 
 const COMMANDS = [quantizeCommand, inspectCommand, optimizeCommand, demoCommand];
 
@@ -87,7 +87,7 @@ async function failed(error: unknown, { json, verbose }: Reporter, io: Io): Prom
         `This should not happen: it is a bug in Octavo${verbose ? "" : " (--verbose shows where)"}.\n`,
       );
   }
-  if (verbose) io.stderr.write(`${printable(traceOf(error))}\n`);
+  if (verbose) io.stderr.write(`${traceOf(error).split("\n").map(printable).join("\n")}\n`);
   return FAILED;
 }
 

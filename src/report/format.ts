@@ -12,7 +12,7 @@ export function bytes(count: number): string {
   return `${unit === 0 ? String(value) : digits(value)} ${units[unit]}`;
 }
 
-/** `0.42 s`, `850 ms`, `3 min 20 s`. */
+/** `85.0 ms`, `0.42 s`, `3 min 20 s`. */
 export function seconds(count: number): string {
   if (count < 0.0995) return `${digits(count * 1000)} ms`;
   if (count < 99.5) return `${digits(count)} s`;
@@ -53,11 +53,11 @@ export function shape(dims: readonly (number | string | null)[]): string {
   return dims.map((dim) => dim ?? "?").join(" × ");
 }
 
-/** Text from a file, safe for a terminal: no control characters, which could move its cursor or forge its lines. */
+/** Text from a file on one line, safe for a terminal: no control characters, which could move its cursor or forge its lines. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replaceAll(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+  return text.replaceAll(/[\t\n\r]+/g, " ").replaceAll(
+    // oxlint-disable-next-line no-control-regex
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     "\ufffd",
   );
 }

@@ -62,7 +62,7 @@ export function inspectText(
       ["size", bytes(report.bytes)],
       ["weights", types.map(([type, size]) => `${type} ${bytes(size)}`).join(", ")],
       ["format", `IR ${report.irVersion}, ${opsets(report.opsets)}`],
-      ["producer", report.producer],
+      ["producer", printable(report.producer)],
       ["nodes", grouped(report.nodes)],
       ["inputs", report.inputs.map(value).join("\n")],
       ["outputs", report.outputs.map(value).join("\n")],
@@ -77,7 +77,10 @@ export function inspectText(
           siteTable(sites, options.all === true, style),
           `\n${bold("Total")}  ${siteTotals(sites)}\n`,
         ]
-      : [`\n${bold("Quantized already")}  ${printable(report.quantized)}\n`];
+      : [
+          `\n${bold("Quantized already")}\n`,
+          table([{ title: "", fit: "wrap" }], [[printable(report.quantized)]], style, "  "),
+        ];
   return [`${bold(printable(report.model))}\n`, head, ...body].join("");
 }
 
@@ -154,10 +157,10 @@ function check(report: CheckReport | undefined, style: Style): string | Cell {
   const outputs = report.outputs.map(({ name, snrDb, agreement }) =>
     snrDb === undefined
       ? `${printable(name)} ${percent(agreement ?? 0)} equal`
-      : `${printable(name)} ${decibels(snrDb)}`,
+      : `${printable(name)} ${decibels(snrDb)} signal-to-noise`,
   );
   return (
-    `${outputs.join(", ")} signal-to-noise against the float model, ` +
+    `${outputs.join(", ")}; against the float model ` +
     `${report.inputs === "synthetic" ? "on synthetic inputs" : "on data"} ${report.shapes.join(", ")}`
   );
 }

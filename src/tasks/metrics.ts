@@ -21,7 +21,8 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
     aa += x * x;
     bb += y * y;
   }
-  return ab / Math.sqrt(aa * bb);
+  // Rounding can lead a little beyond.
+  return Math.max(-1, Math.min(1, ab / Math.sqrt(aa * bb)));
 }
 
 function mean(values: ArrayLike<number>): number {
@@ -35,8 +36,9 @@ export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return pearson(ranks(a), ranks(b));
 }
 
-/** Ranks from 1; equal values share the mean of theirs. */
-export function ranks(values: ArrayLike<number>): Float64Array {
+/** Ranks from 1; equal values share the mean of theirs. All are NaN where a value is: it has no place among others. */
+function ranks(values: ArrayLike<number>): Float64Array {
+  if (Array.from(values).some(Number.isNaN)) return new Float64Array(values.length).fill(NaN);
   const order = Array.from({ length: values.length }, (_, i) => i);
   order.sort((i, j) => (values[i] ?? 0) - (values[j] ?? 0));
   const result = new Float64Array(values.length);
