@@ -74,9 +74,10 @@ function fill(scope: Scope): Graph {
     declare(graph.addInput(newName(name, scope)), info);
   }
   addInitializers(scope);
-  const made = (proto.node ?? []).map((message) => addNode(message, scope));
+  const messages = lastConstants(proto.node ?? []);
+  const made = messages.map((message) => addNode(message, scope));
   made.forEach((node, i) => {
-    const message = proto.node?.[i] ?? {};
+    const message = messages[i] ?? {};
     node.setInputs((message.input ?? []).map((name) => lookUp(name, scope, node)));
     for (const attribute of message.attribute ?? []) {
       const name = named(attribute.name, "an attribute", node);
@@ -110,6 +111,27 @@ function fill(scope: Scope): Graph {
     if (value !== undefined) setType(value, info.type);
   }
   return graph;
+}
+
+/**
+ * Tools that shrink or join graphs leave Constants whose name comes again, with another value. onnxruntime takes the last of them for all
+ * uses, and so do we; any other name that is made twice is an error later.
+ */
+function lastConstants(nodes: readonly NodeProto[]): readonly NodeProto[] {
+  const last = new Map<string, NodeProto>();
+  for (const node of nodes) if (isConstant(node)) last.set(node.output?.[0] ?? "", node);
+  const placed = new Set<string>();
+  return nodes.flatMap((node) => {
+    const name = node.output?.[0] ?? "";
+    if (!isConstant(node)) return [node];
+    if (placed.has(name)) return [];
+    placed.add(name);
+    return [last.get(name) ?? node];
+  });
+}
+
+function isConstant({ opType, domain = "", output = [] }: NodeProto): boolean {
+  return opType === "Constant" && domain === "" && output.length === 1 && output[0] !== "";
 }
 
 function addInitializers(scope: Scope): void {

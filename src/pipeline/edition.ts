@@ -65,14 +65,30 @@ export function makePlan(sites: readonly Site[], target: Target, options: PlanOp
     );
   const included = options.include === undefined ? undefined : matching(options.include, sites);
   const excluded = matching(options.exclude, sites);
+  const proposals = given?.sites ?? propose(sites, target, options);
   const planned = sites.map((site): [string, SitePlan] => {
-    const proposal = given?.sites.get(site.name) ?? target.propose(site, mode, options);
+    const proposal = proposals.get(site.name);
+    if (proposal === undefined) throw new Error(`internal: site "${site.name}" was not planned`);
     if (!proposal.quantize) return [site.name, proposal];
     if (excluded.has(site.name)) return [site.name, inFloat(site, "excluded")];
     if (included?.has(site.name) === false) return [site.name, inFloat(site, "not included")];
     return [site.name, proposal];
   });
   return { format: "octavo-plan", version: 1, mode, target: target.name, sites: new Map(planned) };
+}
+
+/** What the target proposes. A model that has small sites only (a toy, a test) is quantized all the same: it was asked for. */
+function propose(
+  sites: readonly Site[],
+  target: Target,
+  options: PlanOptions,
+): ReadonlyMap<string, SitePlan> {
+  const all = (small: boolean) =>
+    new Map(
+      sites.map((s) => [s.name, target.propose(s, options.mode, { ...options, small })] as const),
+    );
+  const usual = all(options.small === true);
+  return [...usual.values()].some((plan) => plan.quantize) ? usual : all(true);
 }
 
 function inFloat(site: Site, reason: string): SitePlan {

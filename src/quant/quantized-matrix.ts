@@ -3,7 +3,7 @@ import { WeightNotFiniteError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { lazyTensor, type Tensor } from "../onnx/tensor.js";
 import { floatsOf } from "../onnx/values.js";
-import { channelScales, encodeChannels, transposeCodes } from "./scales.js";
+import { channelScales, refineScales, encodeChannels, transposeCodes } from "./scales.js";
 
 export interface MatrixFormat {
   /** Axis of the initializer, as it is stored, that has one scale per index. */
@@ -35,10 +35,15 @@ export function quantizedMatrix(
   if (source === undefined) throw new Error(`internal: "${weight.name}" is no constant`);
   const { channelAxis, transpose, limit } = format;
   let kept: Float32Array | undefined;
-  const scalesOf = (values: Float32Array): Float32Array =>
-    (kept ??= channelScales(values, rows, cols, channelAxis, limit, (index) => {
-      throw new WeightNotFiniteError(weight.name, values[index] ?? Number.NaN, index);
-    }));
+  const onBad = (values: Float32Array) => (index: number) => {
+    throw new WeightNotFiniteError(weight.name, values[index] ?? Number.NaN, index);
+  };
+  const scalesOf = (values: Float32Array): Float32Array => {
+    if (kept !== undefined) return kept;
+    const widest = channelScales(values, rows, cols, channelAxis, limit, onBad(values));
+    kept = refineScales(values, rows, cols, channelAxis, widest, limit);
+    return kept;
+  };
   const dims = transpose ? [cols, rows] : [rows, cols];
   return {
     codes: lazyTensor("int8", dims, () => {

@@ -7,10 +7,14 @@ import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import { lowerDynamic } from "./lower-dynamic.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
 
-/** Below this many inputs or outputs a product is all overhead (a classifier's two logits), and its error reaches the output unmixed. */
-const SMALLEST_SIDE = 16;
-/** Tables with fewer elements (segment embeddings) are not worth two more operators. */
-const SMALLEST_TABLE = 4096;
+interface Smallest {
+  /** Below this many inputs or outputs a product is all overhead (a classifier's two logits), and its error reaches the output unmixed. */
+  readonly side: number;
+  /** Tables with fewer elements (segment embeddings) are not worth two more operators. */
+  readonly table: number;
+}
+const GAINING: Smallest = { side: 16, table: 4096 };
+const ANY: Smallest = { side: 3, table: 1 };
 
 const COMPUTED_ONCE = "no input reaches it: computed once, on loading";
 const ROWS_DEQUANTIZED = "rows are looked up in INT8 and scaled";
@@ -56,17 +60,18 @@ function weightOnly(site: Site): boolean {
 }
 
 function whyFloat(site: Site, options: LoweringOptions): string | undefined {
+  const smallest = options.small === true ? ANY : GAINING;
   switch (site.kind) {
     case "linear": {
       const { rows, cols } = site.weight;
-      return Math.min(rows, cols) < SMALLEST_SIDE
+      return Math.min(rows, cols) < smallest.side
         ? `too small to gain (${rows} × ${cols})`
         : undefined;
     }
     case "embedding": {
       const { rows, cols } = site.table;
       if (!options.embeddings) return "embeddings are switched off";
-      return cols < SMALLEST_SIDE || rows * cols < SMALLEST_TABLE
+      return cols < smallest.side || rows * cols < smallest.table
         ? `too small to gain (${rows} × ${cols})`
         : undefined;
     }

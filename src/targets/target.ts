@@ -12,6 +12,8 @@ export interface LoweringOptions {
   readonly reduceRange: boolean;
   /** Store embedding tables in INT8. */
   readonly embeddings: boolean;
+  /** Take sites, too, that are too small to gain. */
+  readonly small?: boolean;
 }
 
 /** Where a site will run. */
