@@ -1,0 +1,59 @@
+// The scripts of examples/ as a reader runs them: child processes against the built package.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const examples = join(root, "examples");
+let folder = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "octavo-examples-"));
+  if (!existsSync(join(root, "dist", "node.js")))
+    execFileSync(process.execPath, [join(root, "scripts", "build.mjs")], { cwd: root });
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function node(script: string, ...args: string[]) {
+  // From elsewhere, with a folder of its own for what is temporary.
+  return spawnSync(process.execPath, [join(examples, script), ...args], {
+    cwd: folder,
+    env: { ...process.env, TMPDIR: folder, NO_COLOR: "1" },
+    encoding: "utf8",
+  });
+}
+
+describe("examples", () => {
+  test("quantize.mjs writes an edition of about a quarter of the size", () => {
+    const output = join(folder, "small.onnx");
+    const { status, stdout } = node("quantize.mjs", join(examples, "demo-reviews"), output);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/small\.onnx: 25\.\d % of the size\n/);
+    expect(stdout).toMatch(/\d+\.\d dB signal-to-noise/);
+    expect(existsSync(output)).toBe(true);
+
+    const again = node("quantize.mjs", join(examples, "demo-reviews"), output);
+    expect(again.status).toBe(1);
+    expect(again.stderr).toContain("output-exists: Not written to ");
+    rmSync(output);
+  });
+
+  test("plan.mjs keeps a site in float by an edited plan, and leaves nothing behind", () => {
+    const { status, stdout, stderr } = node("plan.mjs");
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(": float (kept by hand)\n");
+    const [first = 0, second = 0] = [...stdout.matchAll(/^(\d+) bytes/gm)].map((m) => Number(m[1]));
+    expect(second).toBeGreaterThan(first);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("browser-bytes.mjs quantizes in memory, without a runtime", () => {
+    const { status, stdout, stderr } = node("browser-bytes.mjs");
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^28269204 bytes → 7\d{6} bytes\n18 of 29 sites in INT8\n/);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
