@@ -42,7 +42,8 @@ export const ortNode: Runtime = {
   },
   async load(model, options = {}) {
     const ort = await library();
-    return new OrtSession(ort, await create(ort, model, options), options);
+    const path = typeof model === "string" ? model : undefined;
+    return new OrtSession(ort, await create(ort, model, options), options, path);
   },
 };
 
@@ -85,8 +86,15 @@ class OrtSession implements Session {
   readonly #ort: typeof Ort;
   #session: Ort.InferenceSession | undefined;
   readonly #profiling: boolean;
+  readonly #path: string | undefined;
 
-  constructor(ort: typeof Ort, session: Ort.InferenceSession, options: SessionOptions) {
+  constructor(
+    ort: typeof Ort,
+    session: Ort.InferenceSession,
+    options: SessionOptions,
+    path: string | undefined,
+  ) {
+    this.#path = path;
     this.#ort = ort;
     this.#session = session;
     this.#profiling = options.profilePrefix !== undefined;
@@ -115,7 +123,7 @@ class OrtSession implements Session {
       for (const name of outputs)
         results[name] = into[name] ?? fromOrt(name, values[name] as Ort.Tensor);
     } catch (cause) {
-      throw cause instanceof RuntimeFailedError ? cause : runtimeFailure("run", cause);
+      throw cause instanceof RuntimeFailedError ? cause : runtimeFailure("run", cause, this.#path);
     }
     return results;
   }

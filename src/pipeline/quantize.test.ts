@@ -1,0 +1,322 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { builder, buildModel, bytesOf, floats, noise, type Builder } from "../../test/build.js";
+import { runModel, snr } from "../../test/run.js";
+import { Graph, type Value } from "../graph/graph.js";
+import { inspect, optimize, quantize } from "../node.js";
+import { tensorOf } from "../onnx/tensor.js";
+import { decodeModel } from "../onnx/reader.js";
+import { quantizeBytes } from "./bytes.js";
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "octavo-quantize-"))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const at = (name: string) => join(folder, name);
+
+function save(name: string, build: (b: Builder) => void, options = {}): string {
+  writeFileSync(at(name), bytesOf(buildModel(build, options)));
+  return at(name);
+}
+
+/** Words, a feed-forward block and a head: what a text classifier is made of. */
+function classifier(b: Builder): void {
+  const ids = b.input("input_ids", ["batch", "length"], "int64");
+  const weight = (name: string, rows: number, cols: number, seed: number) =>
+    b.float(name, [...noise(rows * cols, seed)], [rows, cols]);
+  const linear = (name: string, x: Parameters<Builder["op"]>[2][0], rows: number, cols: number) =>
+    b.op(`${name}.out`, "Add", [
+      b.op(`${name}.product`, "MatMul", [x, weight(`${name}.weight`, rows, cols, rows + cols)]),
+      b.float(`${name}.bias`, [...noise(cols, 5)]),
+    ]);
+  const rows = b.op("rows", "Gather", [weight("words.weight", 400, 32, 1), ids]);
+  const wide = b.op("act", "Relu", [linear("layer.0.up", rows, 32, 64)]);
+  const out = linear("layer.0.down", wide, 64, 32);
+  b.output(linear("head", out, 32, 3));
+}
+
+describe("quantize", () => {
+  test("writes model_quantized.onnx beside the model, smaller, checked, and tells what became of each site", async () => {
+    const path = save("model.onnx", classifier);
+    const { path: output, report } = await quantize(path);
+    expect(output).toBe(at("model_quantized.onnx"));
+    expect(readdirSync(folder).toSorted()).toEqual(["model.onnx", "model_quantized.onnx"]);
+    expect(report.bytesAfter).toBe(readFileSync(output).length);
+    expect(report.bytesAfter / report.bytesBefore).toBeLessThan(0.4);
+    expect(report.sites).toEqual([
+      {
+        name: "words",
+        kind: "embedding",
+        shape: [400, 32],
+        runs: "stored",
+        reason: "rows are looked up in INT8 and scaled",
+      },
+      { name: "layer.0.up", kind: "linear", shape: [32, 64], runs: "int8" },
+      { name: "layer.0.down", kind: "linear", shape: [64, 32], runs: "int8" },
+      {
+        name: "head",
+        kind: "linear",
+        shape: [32, 3],
+        runs: "float",
+        reason: "too small to gain (32 × 3)",
+      },
+    ]);
+    expect(report.check?.shapes).toEqual(["1 × 16", "3 × 40"]);
+    expect(report.check?.snrDb).toBeGreaterThan(28);
+    expect(report.warnings).toEqual([]);
+  });
+
+  test("gives the same bytes for the same input and options", async () => {
+    const path = save("model.onnx", classifier);
+    await quantize(path, { output: at("a.onnx") });
+    await quantize(path, { output: at("b.onnx") });
+    expect(readFileSync(at("a.onnx")).equals(readFileSync(at("b.onnx")))).toBe(true);
+  });
+
+  test("gives the same bytes without files, as a page would call it", async () => {
+    const path = save("model.onnx", classifier);
+    const { path: output, report } = await quantize(path);
+    const { bytes, sites } = quantizeBytes(new Uint8Array(readFileSync(path)));
+    expect(readFileSync(output).equals(bytes)).toBe(true);
+    expect(sites).toEqual(report.sites);
+  });
+
+  test("follows a plan that was written, edited and passed back", async () => {
+    const path = save("model.onnx", classifier);
+    await quantize(path, { output: at("a.onnx"), writePlan: at("plan.json") });
+    const plan = JSON.parse(readFileSync(at("plan.json"), "utf8"));
+    expect(Object.keys(plan.sites)).toEqual(["words", "layer.0.up", "layer.0.down", "head"]);
+    await quantize(path, { output: at("same.onnx"), plan: at("plan.json") });
+    expect(readFileSync(at("same.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
+
+    plan.sites["layer.0.up"] = { kind: "linear", quantize: false, reason: "by hand" };
+    writeFileSync(at("plan.json"), JSON.stringify(plan));
+    const { report } = await quantize(path, { output: at("edited.onnx"), plan: at("plan.json") });
+    expect(report.sites.find((site) => site.name === "layer.0.up")).toMatchObject({
+      runs: "float",
+      reason: "by hand",
+    });
+  });
+
+  test("quantizes what is included and not excluded, and names a pattern that fits nothing", async () => {
+    const path = save("model.onnx", classifier);
+    const runs = async (options: object) => {
+      const { report } = await quantize(path, { output: at("o.onnx"), force: true, ...options });
+      return report.sites.filter((site) => site.runs !== "float").map((site) => site.name);
+    };
+    expect(await runs({ include: ["layer.*"] })).toEqual(["layer.0.up", "layer.0.down"]);
+    expect(await runs({ exclude: ["*.up", "words"] })).toEqual(["layer.0.down"]);
+    await expect(runs({ exclude: ["leyer.*"] })).rejects.toThrow(
+      'No site fits the pattern "leyer.*". The model has 4 sites, such as "words", "layer.0.up", "layer.0.down"',
+    );
+  });
+
+  test.each([11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22])("reads opset %i", async (opset) => {
+    const path = save("model.onnx", classifier, { opset });
+    const { report } = await quantize(path);
+    expect(report.check?.snrDb).toBeGreaterThan(28);
+  });
+
+  test.each([4, 5, 6, 7, 8, 9, 10, 11])("reads IR version %i", async (irVersion) => {
+    const path = save("model.onnx", classifier, { irVersion, opset: 13 });
+    const { report } = await quantize(path);
+    expect(report.check?.snrDb).toBeGreaterThan(28);
+  });
+
+  test("serves several inputs and outputs, among them whole numbers, and fixed shapes", async () => {
+    const path = save("model.onnx", (b) => {
+      const x = b.input("x", [2, 5, 16]);
+      const scale = b.input("scale", [1]);
+      const w = b.float("w.weight", [...noise(512)], [16, 32]);
+      const y = b.op("y", "Mul", [b.op("p", "MatMul", [x, w]), scale]);
+      const best = b.op("best", "ArgMax", [y], { axis: 2, keepdims: 0 });
+      const positive = b.op("positive", "Greater", [y, b.float("zero", 0)]);
+      b.output(y, best, positive);
+    });
+    const { report } = await quantize(path);
+    expect(report.check?.shapes).toEqual(["2 × 5 × 16"]);
+    expect(report.check?.outputs.map(({ name }) => name)).toEqual(["y", "best", "positive"]);
+    const [y, best, positive] = report.check?.outputs ?? [];
+    expect(y?.snrDb).toBeGreaterThan(35);
+    expect(best?.agreement).toBeGreaterThan(0.7);
+    expect(positive?.agreement).toBeGreaterThan(0.9);
+  });
+
+  test("reaches into the bodies of If, and leaves their meaning alone", async () => {
+    const path = save("model.onnx", (b) => {
+      const x = b.input("x", ["batch", 16]);
+      const flag = b.input("flag", [], "bool");
+      const w = b.float("w.weight", [...noise(256)], [16, 16]);
+      // The weight is used inside one branch too, in another product.
+      const branch = (name: string, make: (inner: Builder) => Value) => {
+        const inner = builder(new Graph(b.graph));
+        inner.graph.name = name;
+        inner.output(make(inner));
+        return { type: "graph" as const, value: inner.graph };
+      };
+      const p = b.op("p", "MatMul", [x, w]);
+      const chosen = b.op("chosen", "If", [flag], {
+        then_branch: branch("product", (inner) => inner.op("q", "MatMul", [p, w])),
+        else_branch: branch("sign", (inner) => inner.op("n", "Neg", [p])),
+      });
+      b.output(b.op("y", "Add", [chosen, p]));
+    });
+    const { path: output, report } = await quantize(path);
+    expect(report.sites.map((site) => [site.name, site.runs])).toEqual([
+      ["w", "int8"],
+      ["w#2", "int8"],
+    ]);
+    for (const flag of [0, 1]) {
+      const given = {
+        x: floats([3, 16], 4),
+        flag: tensorOf("bool", [], Uint8Array.of(flag)),
+      };
+      const [want, got] = [await runModel(path, given), await runModel(output, given)];
+      expect(snr(want["y"]!, got["y"]!)).toBeGreaterThan(35);
+    }
+  });
+
+  test("keeps what stands around the graph: metadata, producer, the order and names of inputs and outputs", async () => {
+    const model = buildModel(classifier);
+    const rest = { producerName: "someone", metadataProps: [{ key: "task", value: "reviews" }] };
+    writeFileSync(at("model.onnx"), bytesOf({ ...model, rest }));
+    const { path } = await quantize(at("model.onnx"));
+    const written = decodeModel(new Uint8Array(readFileSync(path)));
+    expect(written.producerName).toBe("someone");
+    expect(written.metadataProps).toMatchObject([{ key: "task", value: "reviews" }]);
+    expect(written.graph?.input?.map((v) => v.name)).toEqual(["input_ids"]);
+    expect(written.graph?.output?.map((v) => v.name)).toEqual(["head.out"]);
+  });
+
+  test("warns loudly where the result is far from the float model", async () => {
+    // One channel a million times as large as the others: eight bits cannot hold both.
+    const path = save("model.onnx", (b) => {
+      const x = b.input("x", ["batch", 32]);
+      const sizes = b.float("sizes", Array.from({ length: 32 }, (_, i) => (i === 0 ? 1e6 : 1)));
+      const w = [...noise(1024)].map((v, i) => (i < 32 ? v / 1e6 : v));
+      b.output(b.op("y", "MatMul", [b.op("s", "Mul", [x, sizes]), b.float("w", w, [32, 32])]));
+    });
+    const { report } = await quantize(path);
+    expect(report.check?.snrDb).toBeLessThan(15);
+    expect(report.warnings).toHaveLength(1);
+    expect(report.warnings[0]).toMatch(/"y" is far from the float model's/);
+  });
+
+  test("stops when it is told to, and leaves nothing behind", async () => {
+    const path = save("model.onnx", classifier);
+    const controller = new AbortController();
+    const steps: string[] = [];
+    const run = quantize(path, {
+      signal: controller.signal,
+      onProgress: ({ step }) => {
+        steps.push(step);
+        if (step === "checking") controller.abort(new Error("enough"));
+      },
+    });
+    await expect(run).rejects.toThrow("enough");
+    expect(steps).toEqual(["reading", "planning", "writing", "checking"]);
+    expect(readdirSync(folder)).toEqual(["model.onnx"]);
+  });
+});
+
+describe("what cannot be quantized is an error that says why", () => {
+  const cases: Record<string, [build: (b: Builder) => void, options: object, message: RegExp]> = {
+    "a graph without products": [
+      (b) => b.output(b.op("y", "Relu", [b.input("x", ["n", 4])])),
+      {},
+      /no product with a constant weight and no embedding/,
+    ],
+    "a model that is quantized already": [
+      (b) => {
+        const x = b.input("x", ["n", 4]);
+        const zero = b.graph.addInitializer("z", tensorOf("uint8", [], Uint8Array.of(0)));
+        b.output(b.op("y", "QuantizeLinear", [x, b.float("s", 0.1), zero]));
+      },
+      {},
+      /quantized already \(Q\/DQ: QuantizeLinear × 1\)/,
+    ],
+    "a weight that is not finite": [
+      (b) => {
+        const values = [...noise(1024)];
+        values[77] = Number.NaN;
+        const w = b.float("layer.weight", values, [32, 32]);
+        b.output(b.op("y", "MatMul", [b.input("x", ["n", 32]), w]));
+      },
+      {},
+      /"layer.weight" holds NaN at element 77/,
+    ],
+    "an Nvidia GPU in dynamic mode": [
+      classifier,
+      { target: "tensorrt" },
+      /an Nvidia GPU has no dynamic quantization.*--mode static or --mode qat/,
+    ],
+    "an option that does not exist": [classifier, { presicion: 8 }, /Option "presicion" does not/],
+    "a value that an option cannot have": [
+      classifier,
+      { target: "gpu" },
+      /Option "target" cannot be "gpu". Expected .*"cpu" \| "web"/,
+    ],
+    "a plan that is none": [classifier, { plan: "/dev/null" }, /The plan \/dev\/null cannot be used/],
+    "the model as its own output": [classifier, { output: "model.onnx", force: true }, /never overwritten/],
+    "a model that the runtime cannot run": [
+      (b) => {
+        const x = b.input("x", ["n", 32]);
+        const w = b.float("w", [...noise(1024)], [32, 32]);
+        const shape = b.int("shape", [7, 5]);
+        b.output(b.op("y", "Reshape", [b.op("p", "MatMul", [x, w]), shape]));
+      },
+      {},
+      /The runtime cannot run .*model\.onnx.*Reshape.*--no-check/s,
+    ],
+  };
+  test.each(Object.entries(cases))("%s", async (_, [build, options, message]) => {
+    const path = save("model.onnx", build);
+    const before = readFileSync(path);
+    const settings = { ...options, ...("output" in options ? { output: path } : {}) };
+    await expect(quantize(path, settings)).rejects.toThrow(message);
+    expect(readdirSync(folder)).toEqual(["model.onnx"]);
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test("an output that exists is kept, unless forced", async () => {
+    const path = save("model.onnx", classifier);
+    writeFileSync(at("model_quantized.onnx"), "mine");
+    await expect(quantize(path)).rejects.toThrow(/it exists already/);
+    expect(readFileSync(at("model_quantized.onnx"), "utf8")).toBe("mine");
+    await quantize(path, { force: true });
+    expect(existsSync(at("model_quantized.onnx"))).toBe(true);
+  });
+});
+
+describe("inspect", () => {
+  test("tells what is in a model and what quantize would do", async () => {
+    const path = save("model.onnx", classifier);
+    const [told, { report }] = [await inspect(path), await quantize(path)];
+    expect(told.sites).toEqual(report.sites);
+    expect(told).toMatchObject({
+      command: "inspect",
+      irVersion: 8,
+      opsets: { "ai.onnx": 18 },
+      inputs: [{ name: "input_ids", dtype: "int64", shape: ["batch", "length"] }],
+      outputs: [{ name: "head.out", dtype: "float32", shape: ["batch", "length", 3] }],
+    });
+    expect(told.bytesByType["float32"]).toBe(4 * (400 * 32 + 2 * 32 * 64 + 64 + 32 + 96 + 3));
+  });
+
+  test("describes a model that is quantized already", async () => {
+    const path = save("model.onnx", classifier);
+    const { path: output } = await quantize(path);
+    const told = await inspect(output);
+    expect(told.quantized).toMatch(/DynamicQuantizeLinear × 2/);
+    expect(told.sites).toEqual([]);
+  });
+});
+
+test("optimize writes the float model, to the same function", async () => {
+  const path = save("model.onnx", classifier);
+  const { path: output, report } = await optimize(path);
+  expect(output).toBe(at("model_optimized.onnx"));
+  expect(report.check?.snrDb).toBeGreaterThan(120);
+});
