@@ -18,10 +18,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function node(script: string, ...args: string[]) {
-  // From elsewhere, with a folder of its own for what is temporary.
+  // From elsewhere, with a folder of its own for what is temporary; onnxruntime's telemetry keeps files there too.
   return spawnSync(process.execPath, [join(examples, script), ...args], {
     cwd: folder,
-    env: { ...process.env, TMPDIR: folder, NO_COLOR: "1" },
+    env: { ...process.env, TMPDIR: folder, ORT_DISABLE_TELEMETRY: "1" },
     encoding: "utf8",
   });
 }
