@@ -4,7 +4,7 @@ import { floatProto, modelProto, names, nodeProto } from "../../test/protos.js";
 import { foreignGraphs, hasShared, sharedModels, zooGraphs } from "../../test/shared.js";
 import type { ExternalData } from "../onnx/external.js";
 import { openModelFile } from "../onnx/files.js";
-import type { GraphProto, ModelProto } from "../onnx/proto.js";
+import type { GraphProto, ModelProto, NodeProto } from "../onnx/proto.js";
 import { decodeModel } from "../onnx/reader.js";
 import { encodeModel } from "../onnx/writer.js";
 import { tensorOf } from "../onnx/tensor.js";
@@ -142,14 +142,26 @@ test("types are written as they were declared, or as they are known by now", () 
   ]);
 });
 
+/** Leaves one Constant of each name, the last, at the place of the first; returns how many went. */
+function lastOnly(graph: GraphProto = {}): number {
+  const nodes = graph.node ?? [];
+  const isRepeat = (n: NodeProto, i: number) =>
+    n.opType === "Constant" && nodes.findIndex((o) => o.output?.[0] === n.output?.[0]) < i;
+  const repeats = nodes.filter(isRepeat);
+  const last = new Map(repeats.map((n) => [n.output?.[0], n]));
+  graph.node = nodes.filter((n, i) => !isRepeat(n, i)).map((n) => last.get(n.output?.[0]) ?? n);
+  return repeats.length;
+}
+
 describe.skipIf(!hasShared)("graphs of the shared folder, imported and exported", () => {
   test.each([...zooGraphs(), ...foreignGraphs(), ...sharedModels()])("$name", ({ name, path }) => {
     const file = openModelFile(path);
     const proto = decodeModel(file.source);
-    // Its last 48 Constants have the names of others, with other content.
-    if (name.endsWith("gpt2_past.onnx"))
-      expect(() => importModel(proto, file.external)).toThrow(/name "284" is used twice/);
-    else expect(roundTrip(proto, file.external)).toEqual([]);
+    // Its last 48 Constants have the names of others, with other content; the last of a name holds.
+    if (name.endsWith("gpt2_past.onnx")) {
+      const { graph } = importModel(proto, file.external);
+      expect([...graph.nodes()].length).toBe((proto.graph?.node?.length ?? 0) - 48);
+    } else expect(roundTrip(proto, file.external)).toEqual([]);
     file.close();
   });
 });
