@@ -28,9 +28,14 @@ const utf8 = new TextEncoder();
 /** Whole numbers become ints; a float is written as `{ type: "float", value }`. */
 export function toAttribute(input: AttributeInput): Attribute {
   if (typeof input === "string") return { type: "string", value: utf8.encode(input) };
-  if (typeof input === "number") return { type: "int", value: input };
-  if (isNumberList(input)) return { type: "ints", value: input };
+  if (typeof input === "number") return { type: "int", value: whole(input) };
+  if (isNumberList(input)) return { type: "ints", value: input.map(whole) };
   return input;
+}
+
+function whole(value: number): number {
+  if (Number.isInteger(value)) return value;
+  throw new Error(`internal: ${value} is no int attribute; write { type: "float", value }`);
 }
 
 function isNumberList(input: AttributeInput): input is readonly number[] {

@@ -311,3 +311,23 @@ test("100,000 nodes in any order, each reading the one before, are no matter of 
   const order = exportModel(imported).graph?.node?.map((n) => n.output?.[0]);
   expect(order).toEqual(chain.map((n) => n.output?.[0]));
 });
+
+test("of Constants with one name the last holds for all uses, as in onnxruntime", () => {
+  const constant = (value: number) => ({
+    ...nodeProto("Constant", [], ["c"]),
+    attribute: [{ name: "value", type: 4, t: { ...floatProto("c", [value]) } }],
+  });
+  expect(
+    printed({
+      name: "g",
+      input: [{ name: "x" }],
+      node: [constant(1), nodeProto("Add", ["x", "c"], ["y"]), constant(2)],
+      output: names("y"),
+    }),
+  ).toMatchInlineSnapshot(`
+    "graph g(x)
+      %c = Constant() value=[2.0]
+      %y = Add(x, %c)
+      return %y"
+  `);
+});

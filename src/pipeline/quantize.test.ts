@@ -8,6 +8,8 @@ import { Graph, type Value } from "../graph/graph.js";
 import { inspect, optimize, quantize } from "../node.js";
 import { tensorOf } from "../onnx/tensor.js";
 import { decodeModel } from "../onnx/reader.js";
+import { blobOf } from "../onnx/source.js";
+import { encodeModel } from "../onnx/writer.js";
 import { quantizeBytes } from "./bytes.js";
 
 let folder: string;
@@ -278,6 +280,15 @@ describe("what cannot be quantized is an error that says why", () => {
     await expect(quantize(path, settings)).rejects.toThrow(message);
     expect(readdirSync(folder)).toEqual(["model.onnx"]);
     expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test("a weight without its bytes is named", async () => {
+    const proto = decodeModel(bytesOf(buildModel(classifier)));
+    for (const tensor of proto.graph?.initializer ?? [])
+      if (tensor.name === "layer.0.up.weight") tensor.rawData = blobOf(new Uint8Array());
+    writeFileSync(at("model.onnx"), encodeModel(proto));
+    await expect(quantize(at("model.onnx"))).rejects.toThrow(/"layer.0.up.weight": .*8192 bytes/);
+    expect(readdirSync(folder)).toEqual(["model.onnx"]);
   });
 
   test("an output that exists is kept, unless forced", async () => {

@@ -110,7 +110,7 @@ export function fitPlan(plan: Plan, sites: readonly Site[]): Plan {
     const found = kinds.get(name);
     if (found === undefined)
       throw new PlanError(`the model has no site "${name}"; octavo inspect lists its sites`);
-    if (found !== kind) throw new PlanError(`site "${name}" is a ${found}, not a ${kind}`);
+    if (found !== kind) throw new PlanError(`site "${name}" is of kind ${found}, not ${kind}`);
   }
   const complete = sites.map((site): [string, SitePlan] => [
     site.name,
