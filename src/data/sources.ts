@@ -20,7 +20,7 @@ export type Format = (
  * Tab-separated values under a line of column names. There is no quoting: a quotation mark is text, as in the files of GLUE. Empty lines
  * are passed over. Throws DataError, with the line.
  */
-export const readTsv: Format = async function* (chunks, path, options = {}) {
+const readTsv: Format = async function* (chunks, path, options = {}) {
   let names: readonly string[] | undefined;
   for await (const { text, number } of linesOf(chunks, path)) {
     if (text === "") continue;
@@ -45,7 +45,7 @@ export const readTsv: Format = async function* (chunks, path, options = {}) {
 };
 
 /** A JSON object per line; empty lines are passed over. Throws DataError, with the line. */
-export const readJsonl: Format = async function* (chunks, path, options = {}) {
+const readJsonl: Format = async function* (chunks, path, options = {}) {
   for await (const { text, number } of linesOf(chunks, path)) {
     if (text.trim() === "") continue;
     const row = parse(text, path, number);

@@ -88,7 +88,9 @@ describe("quantize", () => {
   test("follows a plan that was written, edited and passed back", async () => {
     const path = save("model.onnx", classifier);
     await quantize(path, { output: at("a.onnx"), writePlan: at("plan.json") });
-    const plan = JSON.parse(readFileSync(at("plan.json"), "utf8"));
+    const plan = JSON.parse(readFileSync(at("plan.json"), "utf8")) as {
+      sites: Record<string, object>;
+    };
     expect(Object.keys(plan.sites)).toEqual(["words", "layer.0.up", "layer.0.down", "head"]);
     await quantize(path, { output: at("same.onnx"), plan: at("plan.json") });
     expect(readFileSync(at("same.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
@@ -196,7 +198,10 @@ describe("quantize", () => {
     // One channel a million times as large as the others: eight bits cannot hold both.
     const path = save("model.onnx", (b) => {
       const x = b.input("x", ["batch", 32]);
-      const sizes = b.float("sizes", Array.from({ length: 32 }, (_, i) => (i === 0 ? 1e6 : 1)));
+      const sizes = b.float(
+        "sizes",
+        Array.from({ length: 32 }, (_, i) => (i === 0 ? 1e6 : 1)),
+      );
       const w = [...noise(1024)].map((v, i) => (i < 32 ? v / 1e6 : v));
       b.output(b.op("y", "MatMul", [b.op("s", "Mul", [x, sizes]), b.float("w", w, [32, 32])]));
     });
@@ -260,8 +265,16 @@ describe("what cannot be quantized is an error that says why", () => {
       { target: "gpu" },
       /Option "target" cannot be "gpu". Expected .*"cpu" \| "web"/,
     ],
-    "a plan that is none": [classifier, { plan: "/dev/null" }, /The plan \/dev\/null cannot be used/],
-    "the model as its own output": [classifier, { output: "model.onnx", force: true }, /never overwritten/],
+    "a plan that is none": [
+      classifier,
+      { plan: "/dev/null" },
+      /The plan \/dev\/null cannot be used/,
+    ],
+    "the model as its own output": [
+      classifier,
+      { output: "model.onnx", force: true },
+      /never overwritten/,
+    ],
     "a model that the runtime cannot run": [
       (b) => {
         const x = b.input("x", ["n", 32]);

@@ -12,15 +12,13 @@ const sitePlan: fc.Arbitrary<SitePlan> = fc.oneof(
   fc.constant<SitePlan>({ kind: "embedding", quantize: true, weight: { ...weight, limit: 64 } }),
   fc.string().map((reason): SitePlan => ({ kind: "attention", quantize: false, reason })),
 );
-const plans: fc.Arbitrary<Plan> = fc
-  .array(fc.tuple(fc.string(), sitePlan))
-  .map((sites) => ({
-    format: "octavo-plan",
-    version: 1,
-    mode: "dynamic",
-    target: "cpu",
-    sites: new Map(sites),
-  }));
+const plans: fc.Arbitrary<Plan> = fc.array(fc.tuple(fc.string(), sitePlan)).map((sites) => ({
+  format: "octavo-plan",
+  version: 1,
+  mode: "dynamic",
+  target: "cpu",
+  sites: new Map(sites),
+}));
 
 describe("a plan", () => {
   test("is the same after it was written and read, whatever its sites are called", () => {
@@ -37,8 +35,14 @@ describe("a plan", () => {
   test.each([
     ["{", /not JSON/],
     ["[]", /format: .*undefined/],
-    ['{"format":"octavo-plan","version":2,"mode":"dynamic","target":"cpu","sites":{}}', /version: .*1.*2/],
-    ['{"format":"octavo-plan","version":1,"mode":"slow","target":"cpu","sites":{}}', /mode: .*"dynamic"/],
+    [
+      '{"format":"octavo-plan","version":2,"mode":"dynamic","target":"cpu","sites":{}}',
+      /version: .*1.*2/,
+    ],
+    [
+      '{"format":"octavo-plan","version":1,"mode":"slow","target":"cpu","sites":{}}',
+      /mode: .*"dynamic"/,
+    ],
     [
       '{"format":"octavo-plan","version":1,"mode":"dynamic","target":"cpu","sites":{"a":{"kind":"linear","quantize":true,"weight":{"dtype":"int8","granularity":"per-channel","limit":"127"}}}}',
       /sites → a → weight → limit: .*number/,
@@ -62,7 +66,9 @@ describe("a plan", () => {
       sites: new Map([["a", { kind: "linear", quantize: true, weight, activation }]]),
     };
     expect(() => fitPlan(plan, [site("b", "linear")])).toThrow(/the model has no site "a"/);
-    expect(() => fitPlan(plan, [site("a", "embedding")])).toThrow(/"a" is of kind embedding, not linear/);
+    expect(() => fitPlan(plan, [site("a", "embedding")])).toThrow(
+      /"a" is of kind embedding, not linear/,
+    );
     const fitted = fitPlan(plan, [site("a", "linear"), site("b", "linear")]);
     expect(fitted.sites.get("b")).toEqual({
       kind: "linear",

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { random } from "../runtime/random.js";
-import { channelScales, encodeChannels, FULL_RANGE, refineScales, transposeCodes } from "./scales.js";
+import {
+  channelScales,
+  encodeChannels,
+  FULL_RANGE,
+  refineScales,
+  transposeCodes,
+} from "./scales.js";
 
 const fail = (index: number): never => {
   throw new Error(`bad value at ${index}`);

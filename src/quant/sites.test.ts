@@ -117,7 +117,10 @@ describe("sites are found by structure", () => {
       lines((b) => {
         const ids = b.input("ids", ["batch", "length"], "int64");
         const rows = b.op("rows", "Gather", [matrix(b, "m.words.weight", 50, 4), ids]);
-        const scores = b.op("scores", "MatMul", [rows, b.op("t", "Transpose", [rows], { perm: [0, 2, 1] })]);
+        const scores = b.op("scores", "MatMul", [
+          rows,
+          b.op("t", "Transpose", [rows], { perm: [0, 2, 1] }),
+        ]);
         const kernel = b.float("m.patch.weight", [...noise(48)], [4, 3, 2, 2]);
         b.output(scores, b.op("patch", "Conv", [b.input("image", [1, 3, 8, 8]), kernel]));
       }),

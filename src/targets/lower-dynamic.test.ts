@@ -13,7 +13,10 @@ import { findSites } from "../quant/sites.js";
 import { cpu } from "./cpu.js";
 
 /** The model lowered, checked against its legal form; the float one stays as it was. */
-function lowered(model: Model, options: { reduceRange?: boolean; embeddings?: boolean } = {}): Model {
+function lowered(
+  model: Model,
+  options: { reduceRange?: boolean; embeddings?: boolean } = {},
+): Model {
   const copy = importModel(decodeModel(bytesOf(model)));
   inferTypes(copy);
   const sites = findSites(copy);
