@@ -1,0 +1,80 @@
+// What the documents say of the command line, the scripts and the dependencies is so.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { run } from "./run.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+
+const documents = [
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+interface Manifest {
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+const manifest = JSON.parse(read("package.json")) as Manifest;
+
+async function helpOf(command: string): Promise<string> {
+  let text = "";
+  const status = await run(["help", command], {
+    stdout: { write: (more) => (text += more) },
+    stderr: { write: () => undefined },
+    env: {},
+  });
+  return status === 0 ? text : "";
+}
+
+describe.each(documents)("%s", (document) => {
+  const text = read(document);
+
+  test("links to files and headings that are there", () => {
+    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} -]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+    for (const [, to = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(to)) continue;
+      if (to.startsWith("#")) expect(headings).toContain(to.slice(1));
+      else expect(existsSync(join(root, dirname(document), to)), to).toBe(true);
+    }
+  });
+
+  test("shows commands and options that octavo has", async () => {
+    for (const [, command = "", rest = ""] of text.matchAll(/\boctavo ([a-z]+)\b([^`#\n]*)/g)) {
+      // Prose goes on after the name.
+      if (!/^\s+[./-]|^$/.test(rest)) continue;
+      const help = command === "help" ? "help" : await helpOf(command);
+      expect(help, `octavo ${command}`).not.toBe("");
+      for (const [option] of rest.matchAll(/(?<=\s)-{1,2}[a-z][a-z-]*/g))
+        expect(help, `octavo ${command}${rest}`).toMatch(new RegExp(`${option}\\b`));
+    }
+  });
+
+  test("names npm scripts that package.json has", () => {
+    for (const [, script = ""] of text.matchAll(/\bnpm run ([a-z:]+)/g))
+      expect(Object.keys(manifest.scripts)).toContain(script);
+  });
+});
+
+test("every dependency is justified, and no other is", () => {
+  const section = read("docs/ARCHITECTURE.md").split("\n## Dependencies\n")[1] ?? "";
+  const named = [...section.matchAll(/^\| (`[^|]*`) +\|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+  );
+  const { dependencies, devDependencies } = manifest;
+  expect(named.toSorted()).toEqual(
+    [...Object.keys(dependencies), ...Object.keys(devDependencies)].toSorted(),
+  );
+});
