@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
-import { MODEL, targetOption, wholeNumber, withCommon } from "./options.js";
+import { MODEL, named, targetOption, wholeNumber, withCommon } from "./options.js";
 
 interface Options extends CommonOptions {
   readonly output?: string;
@@ -16,7 +16,7 @@ export function optimizeCommand(io: Io): Command {
   const command = new Command("optimize")
     .description("Write the float model, same function, in the form that its runtime runs fastest.")
     .argument("<model>", MODEL)
-    .option("-o, --output <path>", "where to write it (default: beside the model)")
+    .option("-o, --output <path>", "where to write it (default: beside the model)", named)
     .addOption(targetOption())
     .option("--no-check", "do not compare the result with the model")
     .option("--seed <number>", "seed of the check's synthetic inputs", wholeNumber, 0)

@@ -27,10 +27,17 @@ export function withCommon(command: Command): Command {
     .helpOption("-h, --help", "show this help");
 }
 
+/** A path or a pattern. One that begins as options do is an option whose value was forgotten. */
+export function named(value: string): string {
+  if (value === "") throw new InvalidArgumentError("It is empty.");
+  if (value.startsWith("-"))
+    throw new InvalidArgumentError(`It begins as options do; write ./${value} for a file.`);
+  return value;
+}
+
 /** Collects an option that may be given several times. */
 export function collect(value: string, all: readonly string[] = []): string[] {
-  if (value === "") throw new InvalidArgumentError("It is empty.");
-  return [...all, value];
+  return [...all, named(value)];
 }
 
 export function wholeNumber(value: string): number {

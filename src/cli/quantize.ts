@@ -2,7 +2,15 @@
 import { Command } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
-import { collect, MODEL, modeOption, targetOption, wholeNumber, withCommon } from "./options.js";
+import {
+  collect,
+  MODEL,
+  modeOption,
+  named,
+  targetOption,
+  wholeNumber,
+  withCommon,
+} from "./options.js";
 
 interface Options extends CommonOptions {
   readonly output?: string;
@@ -26,6 +34,7 @@ export function quantizeCommand(io: Io): Command {
     .option(
       "-o, --output <path>",
       "where to write it (default: beside the model, by the usual name)",
+      named,
     )
     .addOption(modeOption())
     .addOption(targetOption())
@@ -41,8 +50,8 @@ export function quantizeCommand(io: Io): Command {
       "leave sites of this name in float; * is any text (repeatable)",
       collect,
     )
-    .option("--plan <file>", "use this plan instead of the default one")
-    .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back")
+    .option("--plan <file>", "use this plan instead of the default one", named)
+    .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
     .option("--no-check", "do not compare the result with the float model")
     .option("--seed <number>", "seed of the check's synthetic inputs", wholeNumber, 0)
     .option("--force", "overwrite an existing output")

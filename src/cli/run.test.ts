@@ -115,6 +115,12 @@ describe("wrong usage is status 2 and changes nothing", () => {
     ],
     ["a seed that is no number", ["optimize", "m", "--seed", "1.5"], "no whole number"],
     ["an option without its value", ["quantize", "m", "-o"], "argument missing"],
+    [
+      "an option in the place of a path",
+      ["quantize", "m", "-o", "--force"],
+      "It begins as options do",
+    ],
+    ["an empty path", ["optimize", "m", "-o", ""], "It is empty"],
     ["an empty pattern", ["quantize", "m", "--exclude", ""], "It is empty"],
   ])("%s", async (_, args, message) => {
     const { status, stdout, stderr } = await octavo(...args);
