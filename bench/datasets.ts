@@ -18,12 +18,12 @@ const WNUT17: Record<Split, string> = {
 };
 
 /** Sentences with their sentiment. */
-export function sst2(split: Split): Promise<DataRecord[]> {
+function sst2(split: Split): Promise<DataRecord[]> {
   return allRecords(openRecords(shared("datasets", "sst2", SST2[split])));
 }
 
 /** Pairs of sentences with their similarity, 0…1. */
-export function stsb(split: Split): DataRecord[] {
+function stsb(split: Split): DataRecord[] {
   const path = shared("datasets", "stsb", `sts-${split}.tsv`);
   return linesOf(path).map((line, i) => {
     const [, , , , score, text = "", textPair = ""] = line.split("\t");
@@ -32,7 +32,7 @@ export function stsb(split: Split): DataRecord[] {
 }
 
 /** Sentences as words, each with its BIO label. */
-export function wnut17(split: Split): DataRecord[] {
+function wnut17(split: Split): DataRecord[] {
   const path = shared("datasets", "wnut17", WNUT17[split]);
   const records: DataRecord[] = [];
   let tokens: string[] = [];
