@@ -62,6 +62,8 @@ export function requireFree(path: string, force: boolean): void {
   const stat = statOf(path);
   if (stat === undefined) return;
   if (stat.isDirectory()) throw new WriteFailedError(path, "it is a folder; name a file");
+  // Renaming onto a device or a pipe would replace it.
+  if (!stat.isFile()) throw new WriteFailedError(path, "it is a device or a pipe; name a file");
   if (isInput(path)) throw new OutputIsInputError(path);
   if (!force) throw new OutputExistsError(path);
 }

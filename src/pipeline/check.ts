@@ -1,4 +1,5 @@
 // Runs the float model and its new edition on the same inputs, and says how close their outputs are.
+import { RuntimeFailedError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import type { CheckReport } from "../report/report.js";
 import { syntheticFeeds } from "../runtime/inputs.js";
@@ -22,8 +23,9 @@ export function checkFeeds(model: Model, seed: number): Feeds[] {
 }
 
 /**
- * Loads both models in turn, so that memory holds one at a time. Throws RuntimeFailedError, with the model's path, where one of them does
- * not load or run.
+ * Loads both models in turn, so that memory holds one at a time. Inputs that the float model itself does not run with (an export may be tied to
+ * the shape it was traced with) do not count, as long as others are left. Throws RuntimeFailedError, with the model's path, where one of
+ * the models does not load, the float one runs with none of the inputs, or its edition with one of those that are left.
  */
 export async function checkEdition(
   runtime: Runtime,
@@ -33,11 +35,20 @@ export async function checkEdition(
   signal?: AbortSignal,
 ): Promise<CheckReport> {
   const expected = await outputsOf(runtime, reference, feeds, signal);
-  const got = await outputsOf(runtime, candidate, feeds, signal);
-  const names = Object.keys(expected[0] ?? {});
+  const run = expected.flatMap((results, i) => {
+    const feed = feeds[i];
+    return results instanceof RuntimeFailedError || feed === undefined ? [] : [{ feed, results }];
+  });
+  const [first] = expected;
+  if (run.length === 0 && first instanceof RuntimeFailedError) throw first;
+  const used = run.map(({ feed }) => feed);
+  const got = await outputsOf(runtime, candidate, used, signal);
+  const names = Object.keys(run[0]?.results ?? {});
   const outputs = names.map((name) => {
-    const pairs = expected.map((results, i): [RuntimeTensor, RuntimeTensor] => {
-      const [left, right] = [results[name], got[i]?.[name]];
+    const pairs = run.map(({ results }, i): [RuntimeTensor, RuntimeTensor] => {
+      const other = got[i];
+      if (other instanceof RuntimeFailedError) throw other;
+      const [left, right] = [results[name], other?.[name]];
       if (left === undefined || right === undefined)
         throw new Error(`internal: output "${name}" is missing`);
       return [left, right];
@@ -47,7 +58,7 @@ export async function checkEdition(
   const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
   return {
     inputs: "synthetic",
-    shapes: feeds.map(shapeOf),
+    shapes: used.map(shapeOf),
     outputs,
     ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
   };
@@ -75,19 +86,24 @@ async function outputsOf(
   path: string,
   feeds: readonly Feeds[],
   signal: AbortSignal | undefined,
-): Promise<Record<string, RuntimeTensor>[]> {
+): Promise<(Record<string, RuntimeTensor> | RuntimeFailedError)[]> {
   signal?.throwIfAborted();
   const session = await runtime.load(path, { spinning: "running" });
   try {
-    const results: Record<string, RuntimeTensor>[] = [];
+    const results: (Record<string, RuntimeTensor> | RuntimeFailedError)[] = [];
     for (const feed of feeds) {
       signal?.throwIfAborted();
-      results.push(await session.run(feed));
+      results.push(await session.run(feed).catch(failureOf));
     }
     return results;
   } finally {
     await session.release();
   }
+}
+
+function failureOf(error: unknown): RuntimeFailedError {
+  if (error instanceof RuntimeFailedError) return error;
+  throw error;
 }
 
 function compare(

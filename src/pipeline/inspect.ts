@@ -17,10 +17,12 @@ export async function inspectModel(
   options: InspectOptions = {},
 ): Promise<InspectReport> {
   const settings = checkOptions(inspectSchema, options);
-  const { mode, plan: planPath } = settings;
+  const { mode, plan: planPath, signal, onProgress = () => undefined } = settings;
   const target = targetFor(settings.target, mode);
   const file = host.open(input);
   try {
+    signal?.throwIfAborted();
+    onProgress({ step: "reading", done: 0, total: 0 });
     const model = readGraph(file);
     const described = describe(model);
     const quantized = quantizedForm(model);
@@ -35,6 +37,8 @@ export async function inspectModel(
       target: target.name,
     } as const;
     if (quantized !== undefined) return { ...base, quantized, sites: [], rewrites: {} };
+    signal?.throwIfAborted();
+    onProgress({ step: "planning", done: 0, total: 0 });
     const { reports, rewrites } = planModel(model, target, { ...settings, plan: given });
     return { ...base, sites: reports, rewrites };
   } finally {

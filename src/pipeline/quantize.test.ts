@@ -194,6 +194,18 @@ describe("quantize", () => {
     expect(written.graph?.output?.map((v) => v.name)).toEqual(["head.out"]);
   });
 
+  test("checks an export that is tied to its traced shape with the inputs that the float model runs with", async () => {
+    const path = save("model.onnx", (b) => {
+      const x = b.input("x", ["batch", "length", 32]);
+      const w = b.float("w", [...noise(1024)], [32, 32]);
+      const traced = b.int("traced", [1, 16, 4, 8]);
+      b.output(b.op("y", "Reshape", [b.op("p", "MatMul", [x, w]), traced]));
+    });
+    const { report } = await quantize(path);
+    expect(report.check?.shapes).toEqual(["1 × 16 × 32"]);
+    expect(report.check?.snrDb).toBeGreaterThan(30);
+  });
+
   test("warns loudly where the result is far from the float model", async () => {
     // One channel a million times as large as the others: eight bits cannot hold both.
     const path = save("model.onnx", (b) => {
@@ -303,6 +315,16 @@ describe("what cannot be quantized is an error that says why", () => {
     await expect(quantize(at("model.onnx"))).rejects.toThrow(/"layer.0.up.weight": .*8192 bytes/);
     expect(readdirSync(folder)).toEqual(["model.onnx"]);
   });
+
+  test.skipIf(!existsSync("/dev/full"))(
+    "a device as output is left alone, by force too",
+    async () => {
+      const path = save("model.onnx", classifier);
+      await expect(quantize(path, { output: "/dev/full", force: true })).rejects.toThrow(
+        /it is a device or a pipe/,
+      );
+    },
+  );
 
   test("an output that exists is kept, unless forced", async () => {
     const path = save("model.onnx", classifier);

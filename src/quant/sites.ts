@@ -139,26 +139,31 @@ const convolution: SiteRule = {
   },
 };
 
-const holdsWeights: SiteRule = {
-  find(node) {
-    if (!node.inputs.some((v) => v?.isConstant === true && (v.rank ?? 0) >= 2)) return undefined;
-    const reason = `the fused operator ${node.op} holds its weights itself; export the model without fusion`;
-    return { kind: "opaque", node, output: node.output(), reason };
-  },
-};
+/** An operator that has weights among its inputs and no INT8 form: told with its reason, not silently left out. */
+function opaque(reason: string): SiteRule {
+  return {
+    find(node) {
+      const holds = node.inputs.some((v) => v?.isConstant === true && (v.rank ?? 0) >= 2);
+      return holds ? { kind: "opaque", node, output: node.output(), reason } : undefined;
+    },
+  };
+}
+
+const fused = opaque("a fused operator holds its weights itself; export the model without fusion");
+const einsum = opaque("an Einsum with a weight has no form in INT8");
 
 const RULES: Partial<Record<string, SiteRule>> = {
   MatMul: matMul,
   Gemm: gemm,
   Gather: gather,
   Conv: convolution,
-  "com.microsoft.FusedMatMul": holdsWeights,
-  "com.microsoft.FusedGemm": holdsWeights,
-  "com.microsoft.Attention": holdsWeights,
-  "com.microsoft.EmbedLayerNormalization": holdsWeights,
-  LSTM: holdsWeights,
-  GRU: holdsWeights,
-  Einsum: holdsWeights,
+  "com.microsoft.FusedMatMul": fused,
+  "com.microsoft.FusedGemm": fused,
+  "com.microsoft.Attention": fused,
+  "com.microsoft.EmbedLayerNormalization": fused,
+  LSTM: fused,
+  GRU: fused,
+  Einsum: einsum,
 };
 
 function linear(node: Node, activation: Value, weight: MatrixView, bias: Value | undefined): Found {

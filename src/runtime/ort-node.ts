@@ -48,6 +48,8 @@ export const ortNode: Runtime = {
 };
 
 async function library(): Promise<typeof Ort> {
+  // Since 1.29 the library reports its use to its makers, the model's file name included, unless it is told not to.
+  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
   const ort = await import("onnxruntime-node");
   // Its logger is made with the first session. Its default level reports on machines without a GPU that there is none.
   if (ort.env.logLevel === "warning") ort.env.logLevel = "error";
