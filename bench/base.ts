@@ -1,5 +1,5 @@
 // How long `octavo quantize` takes on a BERT-base, and how much memory, against onnxruntime's documented way: whole processes, seen from outside.
-import { existsSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../src/pipeline/latency.js";
@@ -19,6 +19,8 @@ export async function octavoQuantize(
   output: string,
 ): Promise<ProcessRun & { readonly report: QuantizeReport }> {
   if (!existsSync(CLI)) throw new Error(`${CLI} is not there: npm run build`);
+  // Replacing a file costs what freeing the old one does, which users of a new name do not pay.
+  rmSync(output, { force: true });
   const args = ["quantize", model, "-o", output, "--no-check", "--force", "--json"];
   const run = await timedProcess(process.execPath, [CLI, ...args]);
   return { ...run, report: JSON.parse(run.stdout) as QuantizeReport };

@@ -1,4 +1,5 @@
 // The peers' side of a comparison: onnxruntime's own quantizer, in a Python environment that the caller provides.
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { timedProcess, type ProcessRun } from "./machine.js";
 
@@ -33,6 +34,7 @@ export async function peerDynamic(
   { preprocess }: { preprocess: boolean },
 ): Promise<PeerRun> {
   const script = fileURLToPath(new URL("peer_dynamic.py", import.meta.url));
+  rmSync(output, { force: true });
   const flags = preprocess ? ["--preprocess"] : [];
   const run = await timedProcess(python, [script, model, output, ...flags]);
   const report = JSON.parse(run.stdout) as PeerReport;
