@@ -25,6 +25,22 @@ describe("texts", () => {
     });
   });
 
+  test("come with the pair that belongs to them", () => {
+    const text = (row: Row, options?: ColumnOptions) => {
+      const record = read(row, options);
+      return "text" in record ? [record.text, record.textPair] : [];
+    };
+    // QNLI asks whether the sentence answers the question: either alone says nothing.
+    expect(text({ question: "q", sentence: "s", label: 1 })).toEqual(["q", "s"]);
+    expect(text({ sentence: "s", question: "q" })).toEqual(["q", "s"]);
+    expect(text({ id: 1, context: "c", question: "q" })).toEqual(["q", "c"]);
+    expect(text({ question1: "a", question2: "b" })).toEqual(["a", "b"]);
+    expect(text({ text: "t", sentence2: "s" })).toEqual(["t", undefined]);
+    expect(text({ question: "q" })).toEqual(["q", undefined]);
+    expect(text({ question: "q", sentence: "s" }, { text: "sentence" })).toEqual(["s", undefined]);
+    expect(text({ question: "q", sentence: "s" }, { textPair: "question" })).toEqual(["s", "q"]);
+  });
+
   test("are found by the names that the user gives, and by no others", () => {
     const options = { text: "body", textPair: "title", label: "stars" };
     expect(read({ text: "x", body: "a", title: "b", stars: 4 }, options)).toEqual({
@@ -80,6 +96,16 @@ describe("words", () => {
     );
     expect(() => recordOf({ tokens: ["a", 1] }, place)).toThrow("something else than texts");
     expect(() => recordOf({ tokens: ["a"], labels: "O" }, place)).toThrow("no list of labels");
+  });
+
+  test("are found by the name that the user gives, which must hold a list", () => {
+    const row = { forms: ["a"], text: "b", tags: ["O"] };
+    expect(read(row, { tokens: "forms" })).toEqual({ tokens: ["a"], labels: ["O"] });
+    expect(() => recordOf(row, place, { tokens: "text" })).toThrow(
+      '"text" is a string, not a list',
+    );
+    expect(() => recordOf(row, place, { tokens: "words" })).toThrow('no "words" among');
+    expect(() => recordOf(row, place, { tokens: "forms", label: "ner" })).toThrow('no "ner" among');
   });
 
   test("give way to a text that the user names", () => {

@@ -1,84 +1,168 @@
 // Finds the columns of a table, or the fields of an object, that hold text, pair and label, and makes records of its rows.
-import { DataError } from "../errors.js";
-import type { DataRecord, Label, Place } from "./records.js";
+import type { DataError } from "../errors.js";
+import { feedsFromLists, NotATensor } from "./nested.js";
+import { dataErrorAt, type DataRecord, type Label, type Place } from "./records.js";
 
 /** Names given by the user; what is left out is found by its usual names. */
 export interface ColumnOptions {
   readonly text?: string | undefined;
+  /** Where only the text is named, its pair is `text_pair` or none. */
   readonly textPair?: string | undefined;
   readonly label?: string | undefined;
+  /** Words that are split already. */
+  readonly tokens?: string | undefined;
 }
 
-/** The usual names, the first that is there counts. */
-const USUAL = {
-  text: ["text", "sentence", "sentence1", "premise", "question1", "question", "review", "content"],
-  textPair: ["text_pair", "textPair", "sentence2", "hypothesis", "question2"],
-  label: ["label", "score", "labels", "similarity_score", "target", "class"],
-  tokens: ["tokens", "words"],
-  labels: ["labels", "tags", "ner_tags"],
-} as const;
+/** The usual names of texts with those of their pairs; the first that is there counts. */
+const TEXTS: readonly (readonly [text: string, ...pairs: string[]])[] = [
+  ["text"],
+  ["sentence1", "sentence2"],
+  ["premise", "hypothesis"],
+  ["question1", "question2"],
+  // The two texts of QNLI and of question answering.
+  ["question", "sentence", "context", "passage"],
+  ["query", "passage", "document"],
+  ["sentence"],
+  ["review"],
+  ["content"],
+];
+const PAIRS = ["text_pair", "textPair"];
+const LABEL = ["label", "score", "labels", "similarity_score", "target", "class"];
+const TOKENS = ["tokens", "words"];
+const LABELS = ["labels", "tags", "ner_tags"];
+const INPUTS = "inputs";
 
 const EXPECTED =
-  'a "text" (and "text_pair", "label" where there are such), or "tokens" and "labels"';
+  'a "text" (and "text_pair", "label" where there are such), "tokens" and "labels", or "inputs"';
 
 /** Text of a row by the names of its columns. Values of a table are strings, those of JSON anything. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** A row with what is needed to read it. */
+interface Reading {
+  readonly row: Row;
+  readonly place: Place;
+  readonly options: ColumnOptions;
+  /** All columns, for messages. */
+  readonly names: () => readonly string[];
+}
+
 /**
- * Makes a record of a row. Columns that carry no known name are left aside. Throws DataError where there is no text, or where a value has a
- * type that it cannot have.
+ * Makes a record of a row. Columns that carry no known name are left aside; `names` are all columns of the table where the row holds but
+ * some. Throws DataError where there is no text, or where a value has a type that it cannot have.
  */
-export function recordOf(row: Row, place: Place, options: ColumnOptions = {}): DataRecord {
-  const fail = (detail: string, expected = EXPECTED): never => {
-    throw new DataError(place.path, place.line, detail, expected);
-  };
-  const tokens = options.text === undefined ? find(row, undefined, USUAL.tokens) : undefined;
-  if (tokens !== undefined && Array.isArray(row[tokens])) {
-    const words = row[tokens];
-    if (!isStrings(words)) return fail(`"${tokens}" holds something else than texts`);
-    const name = find(row, options.label, USUAL.labels);
-    if (name === undefined) return { tokens: words, place };
-    const labels: unknown = row[name];
-    if (!isLabels(labels)) return fail(`"${name}" is no list of labels`);
-    if (labels.length !== words.length)
-      return fail(
-        `${words.length} tokens with ${labels.length} labels`,
-        "a label for each of the tokens",
-      );
-    return { tokens: words, labels, place };
-  }
-  const name = find(row, options.text, USUAL.text);
-  if (name === undefined)
-    return fail(
-      options.text === undefined
-        ? `no text among ${listed(Object.keys(row))}`
-        : `no "${options.text}" among ${listed(Object.keys(row))}`,
+export function recordOf(
+  row: Row,
+  place: Place,
+  options: ColumnOptions = {},
+  names?: readonly string[],
+): DataRecord {
+  const reading = { row, place, options, names: () => names ?? Object.keys(row) };
+  const told = options.text !== undefined || options.tokens !== undefined;
+  const inputs = told || !Object.hasOwn(row, INPUTS) ? undefined : row[INPUTS];
+  if (isObject(inputs)) return feedOf(inputs, reading);
+  const tokens = tokensColumn(reading);
+  return tokens === undefined ? textOf(reading) : tokensOf(tokens, reading);
+}
+
+/** Those of a table's columns that a record may be made of: readers need not decode the others. */
+export function columnsOfUse(names: readonly string[], options: ColumnOptions = {}): string[] {
+  const given = [options.text, options.textPair, options.label, options.tokens];
+  const usual = new Set([...TEXTS.flat(), ...PAIRS, ...LABEL, ...TOKENS, ...LABELS, INPUTS]);
+  return names.filter((name) => usual.has(name) || given.includes(name));
+}
+
+function feedOf(inputs: Row, { place }: Reading): DataRecord {
+  try {
+    return { inputs: feedsFromLists(inputs), place };
+  } catch (error) {
+    if (!(error instanceof NotATensor)) throw error;
+    throw dataErrorAt(
+      place,
+      error.message,
+      'numbers in lists of equal lengths, such as {"inputs": {"input_ids": [101, 102]}}',
     );
+  }
+}
+
+/** The column of words: the one that was named, else one of the usual names that holds a list. */
+function tokensColumn(reading: Reading): string | undefined {
+  const { row, options } = reading;
+  if (options.tokens !== undefined) return named(options.tokens, reading);
+  if (options.text !== undefined) return undefined;
+  const name = find(row, TOKENS);
+  return name !== undefined && Array.isArray(row[name]) ? name : undefined;
+}
+
+function tokensOf(column: string, reading: Reading): DataRecord {
+  const { row, place, options } = reading;
+  const words: unknown = row[column];
+  if (!Array.isArray(words))
+    throw failure(reading, `"${column}" is ${typeOf(words)}, not a list of texts`);
+  if (!isStrings(words)) throw failure(reading, `"${column}" holds something else than texts`);
+  const name = options.label === undefined ? find(row, LABELS) : named(options.label, reading);
+  const labels: unknown = name === undefined ? undefined : row[name];
+  if (labels === undefined || labels === null) return { tokens: words, place };
+  if (!isLabels(labels)) throw failure(reading, `"${name}" is no list of labels`);
+  if (labels.length !== words.length)
+    throw dataErrorAt(
+      place,
+      `${words.length} tokens with ${labels.length} labels`,
+      "a label for each of the tokens",
+    );
+  return { tokens: words, labels, place };
+}
+
+function textOf(reading: Reading): DataRecord {
+  const { row, place } = reading;
+  const [name, pairName] = textColumns(reading);
   const text = row[name];
-  if (typeof text !== "string") return fail(`"${name}" is ${typeOf(text)}, not a text`);
-  const pairName = find(row, options.textPair, USUAL.textPair);
-  if (pairName === undefined && options.textPair !== undefined)
-    return fail(`no "${options.textPair}" among ${listed(Object.keys(row))}`);
+  if (typeof text !== "string") throw failure(reading, `"${name}" is ${typeOf(text)}, not a text`);
   const textPair = pairName === undefined ? undefined : row[pairName];
   if (textPair !== undefined && textPair !== null && typeof textPair !== "string")
-    return fail(`"${pairName}" is ${typeOf(textPair)}, not a text`);
-  const labelName = find(row, options.label, USUAL.label);
-  if (labelName === undefined && options.label !== undefined)
-    return fail(`no "${options.label}" among ${listed(Object.keys(row))}`);
-  const label = labelName === undefined ? undefined : row[labelName];
-  if (label !== undefined && label !== null && !isLabel(label))
-    return fail(`"${labelName}" is ${typeOf(label)}, not a name or a number`);
+    throw failure(reading, `"${pairName}" is ${typeOf(textPair)}, not a text`);
+  const label = labelOf(reading);
   return {
     text,
     ...(typeof textPair === "string" ? { textPair } : {}),
-    ...(isLabel(label) && label !== "" ? { label } : {}),
+    ...(label === undefined ? {} : { label }),
     place,
   };
 }
 
-function find(row: Row, given: string | undefined, usual: readonly string[]): string | undefined {
-  const names = given === undefined ? usual : [given];
-  return names.find((name) => Object.hasOwn(row, name));
+/** Which columns hold the text and its pair. */
+function textColumns(reading: Reading): [text: string, pair: string | undefined] {
+  const { row, options } = reading;
+  const pair = options.textPair === undefined ? undefined : named(options.textPair, reading);
+  if (options.text !== undefined) return [named(options.text, reading), pair ?? find(row, PAIRS)];
+  const usual = TEXTS.find(([name]) => name !== pair && Object.hasOwn(row, name));
+  if (usual === undefined) throw failure(reading, `no text among ${listed(reading.names())}`);
+  const [name, ...pairs] = usual;
+  return [name, pair ?? find(row, [...PAIRS, ...pairs])];
+}
+
+function labelOf(reading: Reading): Label | undefined {
+  const { row, options } = reading;
+  const name = options.label === undefined ? find(row, LABEL) : named(options.label, reading);
+  const label = name === undefined ? undefined : row[name];
+  if (label === undefined || label === null || label === "") return undefined;
+  if (!isLabel(label))
+    throw failure(reading, `"${name}" is ${typeOf(label)}, not a name or a number`);
+  return label;
+}
+
+function failure({ place }: Reading, detail: string): DataError {
+  return dataErrorAt(place, detail, EXPECTED);
+}
+
+/** A name that the user gave; it must be there. */
+function named(name: string, reading: Reading): string {
+  if (Object.hasOwn(reading.row, name)) return name;
+  throw failure(reading, `no "${name}" among ${listed(reading.names())}`);
+}
+
+function find(row: Row, usual: readonly string[]): string | undefined {
+  return usual.find((name) => Object.hasOwn(row, name));
 }
 
 function listed(names: readonly string[]): string {
@@ -88,6 +172,10 @@ function listed(names: readonly string[]): string {
 function typeOf(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+}
+
+function isObject(value: unknown): value is Row {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isLabel(value: unknown): value is Label {

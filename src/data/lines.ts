@@ -10,7 +10,7 @@ export interface Line {
 const LF = 0x0a;
 const CR = 0x0d;
 /** Longer lines are no text that a model could read; most likely the file is something else. */
-const MAX_LINE = 2 ** 26;
+export const MAX_LINE = 2 ** 26;
 
 /**
  * Lines of a UTF-8 file, without their ends (LF or CRLF); a byte order mark is left out. Other line separators of Unicode are text. Throws
@@ -55,6 +55,59 @@ export async function* linesOf(
       );
   }
   if (rest.length > 0) yield decode(joined(rest, new Uint8Array(0)));
+}
+
+/**
+ * The bytes of a UTF-8 file as they are, in pieces of whole lines. Throws DataError for bytes that are no UTF-8, naming the line: readers
+ * that decode by themselves would put U+FFFD there, without a word.
+ */
+export async function* wholeLinesOf(
+  chunks: AsyncIterable<Uint8Array>,
+  path: string,
+): AsyncGenerator<Uint8Array> {
+  let line = 1;
+  let rest: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    const end = chunk.lastIndexOf(LF) + 1;
+    length = end > 0 ? chunk.length - end : length + chunk.length;
+    if (length > MAX_LINE)
+      throw new DataError(path, line, `a line of more than ${MAX_LINE} bytes`, "text in lines");
+    if (end > 0) {
+      const piece = joined(rest, chunk.subarray(0, end));
+      line = checked(piece, path, line);
+      yield piece;
+      rest = [];
+    }
+    if (end < chunk.length) rest.push(chunk.subarray(end));
+  }
+  if (rest.length === 0) return;
+  const piece = joined(rest, new Uint8Array(0));
+  checked(piece, path, line);
+  yield piece;
+}
+
+/** Checks lines of which the first has number `line`; returns the number of the line behind them. */
+function checked(piece: Uint8Array, path: string, line: number): number {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const isText = (bytes: Uint8Array): boolean => {
+    try {
+      decoder.decode(bytes);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const whole = isText(piece);
+  let number = line;
+  let start = 0;
+  for (let end = piece.indexOf(LF); end >= 0; end = piece.indexOf(LF, start)) {
+    if (!whole && !isText(piece.subarray(start, end))) break;
+    start = end + 1;
+    number++;
+  }
+  if (whole) return number;
+  throw new DataError(path, number, "bytes that are not UTF-8", "text in UTF-8");
 }
 
 function joined(parts: readonly Uint8Array[], last: Uint8Array): Uint8Array {

@@ -1,4 +1,6 @@
 // What a line of data becomes, whatever file it came from: one typed record.
+import { DataError } from "../errors.js";
+import type { Feeds } from "../runtime/runtime.js";
 
 export type Label = string | number;
 
@@ -7,6 +9,8 @@ export interface Place {
   readonly path: string;
   /** Counted from 1. */
   readonly line: number;
+  /** What is counted where the file has no lines: rows of a Parquet file, feeds of a safetensors file. */
+  readonly unit?: "row" | "feed" | undefined;
 }
 
 /** A text or a pair of texts. */
@@ -25,14 +29,27 @@ export interface TokensRecord {
   readonly place?: Place | undefined;
 }
 
-export type DataRecord = TextRecord | TokensRecord;
+/** The inputs of a graph by their names, ready to run: as the graph has them, or one row of them, without the axis of the batch. */
+export interface FeedRecord {
+  readonly inputs: Feeds;
+  readonly place?: Place | undefined;
+}
+
+export type DataRecord = TextRecord | TokensRecord | FeedRecord;
 
 /** Records one after the other; a source is never held in memory as a whole. */
 export type RecordSource = AsyncIterable<DataRecord>;
 
 /** `dev.tsv, line 3`. */
-export function placeOf(record: DataRecord): string {
-  return record.place === undefined
-    ? "A record"
-    : `${record.place.path}, line ${record.place.line}`;
+export function placeOf({ place }: DataRecord): string {
+  return place === undefined ? "A record" : `${place.path}, ${place.unit ?? "line"} ${place.line}`;
+}
+
+/** The error of a record, which names where it stands. */
+export function dataErrorAt(place: Place | undefined, detail: string, expected: string): DataError {
+  if (place === undefined) return new DataError("A record", undefined, detail, expected);
+  const { path, line, unit } = place;
+  return unit === undefined
+    ? new DataError(path, line, detail, expected)
+    : new DataError(path, undefined, `${unit} ${line}: ${detail}`, expected);
 }

@@ -1,6 +1,7 @@
-// Sources of records: each format turns lines into records, one at a time.
+// Sources of records that are text: each format turns lines into records, one at a time.
 import { DataError } from "../errors.js";
 import { recordOf, type ColumnOptions, type Row } from "./columns.js";
+import { csvRows } from "./csv.js";
 import { linesOf } from "./lines.js";
 import type { DataRecord } from "./records.js";
 
@@ -21,28 +22,51 @@ export type Format = (
  * are passed over. Throws DataError, with the line.
  */
 const readTsv: Format = async function* (chunks, path, options = {}) {
-  let names: readonly string[] | undefined;
+  const record = tableReader(path, "tabs", options.columns);
   for await (const { text, number } of linesOf(chunks, path)) {
-    if (text === "") continue;
-    const cells = text.split("\t");
+    const made = text === "" ? undefined : record(text.split("\t"), number);
+    if (made !== undefined) yield made;
+  }
+};
+
+/**
+ * Comma-separated values under a line of column names; cells may be quoted (RFC 4180) and then hold commas, line breaks and doubled
+ * quotation marks. Empty lines are passed over. Throws DataError, with the line.
+ */
+const readCsv: Format = async function* (chunks, path, options = {}) {
+  const record = tableReader(path, "commas", options.columns);
+  for await (const { cells, line } of csvRows(chunks, path)) {
+    const made = record(cells, line);
+    if (made !== undefined) yield made;
+  }
+};
+
+/** Makes records of a table's rows of cells; the first row names the columns and makes none. */
+function tableReader(
+  path: string,
+  separators: string,
+  columns: ColumnOptions | undefined,
+): (cells: readonly string[], line: number) => DataRecord | undefined {
+  let names: readonly string[] | undefined;
+  return (cells, line) => {
     if (names === undefined) {
-      names = cells;
       const twice = cells.find((name, i) => cells.indexOf(name) !== i);
       if (twice !== undefined)
-        throw new DataError(path, number, `two columns "${twice}"`, "a line of column names");
-      continue;
+        throw new DataError(path, line, `two columns "${twice}"`, "a line of column names");
+      names = cells;
+      return undefined;
     }
     if (cells.length !== names.length)
       throw new DataError(
         path,
-        number,
+        line,
         `${cells.length} cells under ${names.length} columns`,
-        "a cell for each column, separated by tabs",
+        `a cell for each column, separated by ${separators}`,
       );
     const row: Row = Object.fromEntries(names.map((name, i) => [name, cells[i]]));
-    yield recordOf(row, { path, line: number }, options.columns);
-  }
-};
+    return recordOf(row, { path, line }, columns);
+  };
+}
 
 /** A JSON object per line; empty lines are passed over. Throws DataError, with the line. */
 const readJsonl: Format = async function* (chunks, path, options = {}) {
@@ -67,9 +91,10 @@ function parse(text: string, path: string, line: number): Row {
   return value as Row;
 }
 
-/** Formats by the ending of the file's name. */
+/** Formats of text by the ending of the file's name. */
 export const FORMATS: Readonly<Record<string, Format>> = {
   ".tsv": readTsv,
+  ".csv": readCsv,
   ".jsonl": readJsonl,
   ".ndjson": readJsonl,
 };
