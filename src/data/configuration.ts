@@ -72,7 +72,7 @@ export function lengthLimit(files: FolderFiles): number | undefined {
  * Number of the first token's position. Some tables keep their first rows for padding; then the table has just as many rows more than the
  * tokenizer admits tokens, and the padding's id is the last of these rows.
  */
-function positionOffset(files: FolderFiles): number {
+export function positionOffset(files: FolderFiles): number {
   const { maxPositions, padTokenId } = configurationOf(files.config);
   const longest = positive(files.tokenizerConfig?.["model_max_length"]);
   if (maxPositions === undefined || padTokenId === undefined || longest === undefined) return 0;

@@ -85,6 +85,21 @@ export function feedsOf(
   return Object.fromEntries(feeds);
 }
 
+/** batch × length, laid out as `feedsOf` does: 1 for a token, 0 for padding and for rows that only fill the batch. */
+export function maskOf(
+  rows: readonly Encoded[],
+  batch: number,
+  length: number,
+  padding: Padding,
+): Uint8Array {
+  const mask = new Uint8Array(batch * length);
+  for (const [b, row] of rows.entries()) {
+    const first = b * length + firstToken(row, length, padding);
+    mask.fill(1, first, first + row.ids.length);
+  }
+  return mask;
+}
+
 /** Where a row's tokens begin once it is padded to `length`. */
 export function firstToken(row: Encoded, length: number, padding: Padding): number {
   return padding.side === "left" ? length - row.ids.length : 0;
@@ -96,7 +111,8 @@ function tensorOf(port: Port, values: Float64Array, dims: readonly number[]): Ru
   return { dtype, dims, data: elementsOf(dtype, values) };
 }
 
-function elementsOf(dtype: RunnableDType, values: Float64Array): Elements {
+/** Numbers as the elements of a type, to which they must fit. */
+export function elementsOf(dtype: RunnableDType, values: Float64Array): Elements {
   if (dtype === "float16") return float32ToFloat16(Float32Array.from(values));
   const elements = new ELEMENTS[dtype](values.length);
   if (elements instanceof BigInt64Array || elements instanceof BigUint64Array)

@@ -1,6 +1,12 @@
 // Texts to token ids, as the model's own tokenizer makes them. Truncation is ours, and does as the original tokenizers do it.
 import { ModelFolderError } from "../errors.js";
-import { configurationOf, lengthLimit, specialToken, type FolderFiles } from "./configuration.js";
+import {
+  configurationOf,
+  lengthLimit,
+  positionOffset,
+  specialToken,
+  type FolderFiles,
+} from "./configuration.js";
 import { piecesOf, type Pieces, type PostProcessor } from "./pieces.js";
 
 /** What a model reads at once: a text, a pair of texts, or words that are split already. */
@@ -30,6 +36,10 @@ export interface Tokenizer {
   readonly padding: Padding;
   /** Tokens that the model's folder admits; undefined where it sets no limit. */
   readonly limit: number | undefined;
+  /** Number of the first token's position, for models that take positions. */
+  readonly positionOffset: number;
+  /** Special tokens around a text and around a pair: a row that has no others says nothing. */
+  readonly specials: { readonly single: number; readonly pair: number };
   /** Encodes with special tokens, cut to `maxLength` tokens (default: the limit). */
   encode(input: TextInput, maxLength?: number): Encoded;
 }
@@ -68,6 +78,8 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
   return {
     padding,
     limit,
+    positionOffset: positionOffset(files),
+    specials,
     encode(input, maxLength = limit ?? Infinity) {
       const [first, second, words] = tokensOf(pieces, input);
       const room = Math.max(0, maxLength - (second === null ? specials.single : specials.pair));
