@@ -26,19 +26,8 @@ export async function* csvRows(
   chunks: AsyncIterable<Uint8Array>,
   path: string,
 ): AsyncGenerator<CsvRow> {
-  // What the source throws is kept: on its way through the stream it may lose its class.
-  let failed: unknown;
   // csv-parse counts a CR inside of a cell as a line, also before an LF.
   let twice = 0;
-  const source = async function* (): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const { buffer, byteOffset, byteLength } of wholeLinesOf(chunks, path))
-        yield Buffer.from(buffer, byteOffset, byteLength);
-    } catch (error) {
-      failed = error;
-      throw error;
-    }
-  };
   const parser = parse({
     bom: true,
     info: true,
@@ -47,16 +36,35 @@ export async function* csvRows(
     relax_column_count: true,
     skip_empty_lines: true,
   });
+  const written = writeInto(parser.writable, wholeLinesOf(chunks, path));
   try {
-    const rows = ReadableStream.from(source()).pipeThrough(parser) as AsyncIterable<Parsed>;
-    for await (const { record, info } of rows) {
+    for await (const { record, info } of parser.readable as AsyncIterable<Parsed>) {
       twice += count(record, "\r");
       yield { cells: record, line: info.lines - twice - count(record, "\n") };
     }
   } catch (error) {
-    if (failed !== undefined) throw failed;
     if (!(error instanceof CsvError)) throw error;
     throw new DataError(path, lineOf(error, twice), detailOf(error), EXPECTED);
+  } finally {
+    await written;
+  }
+}
+
+/**
+ * Writes piece after piece, each when the one before has been parsed: a pipe would read a thousand pieces ahead. What goes wrong is thrown to
+ * the reader of the other side.
+ */
+async function writeInto(
+  writable: WritableStream<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const writer = writable.getWriter();
+  try {
+    for await (const { buffer, byteOffset, byteLength } of pieces)
+      await writer.write(Buffer.from(buffer, byteOffset, byteLength));
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => undefined);
   }
 }
 

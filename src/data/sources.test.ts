@@ -123,6 +123,36 @@ describe("comma-separated values", () => {
     }
   });
 
+  test("are not read ahead of by more than a few pieces, and the source is closed when it is left", async () => {
+    let pieces = 0;
+    let closed = false;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      try {
+        yield encode("text\n");
+        for (; pieces < 1000; pieces++) yield encode("a\n".repeat(2000));
+        await Promise.resolve();
+      } finally {
+        closed = true;
+      }
+    }
+    for await (const record of csv(source(), "f")) {
+      expect(record).toMatchObject({ text: "a" });
+      break;
+    }
+    expect(pieces).toBeLessThan(10);
+    expect(closed).toBe(true);
+  });
+
+  test("an error of the source comes through as it is", async () => {
+    const failure = new Error("the disk");
+    async function* source(): AsyncGenerator<Uint8Array> {
+      yield encode("text\na\n");
+      await Promise.resolve();
+      throw failure;
+    }
+    await expect(allRecords(csv(source(), "f"))).rejects.toBe(failure);
+  });
+
   test("any cells come back as they were written, however the bytes come in chunks", async () => {
     const cell = fc.string({
       unit: fc.constantFrom("a", "é", "𝄞", '"', ",", "\n", "\r\n", "\r", " "),
