@@ -382,3 +382,17 @@ export class DemoMissingError extends OctavoError {
     );
   }
 }
+
+/** Calibration statistics that are not such, do not fit together, or do not hold what is asked of them. */
+export class StatisticsError extends OctavoError {
+  readonly code = "statistics";
+  constructor(
+    readonly got: string,
+    readonly expected: string,
+    readonly todo: string,
+    readonly path: string | undefined = undefined,
+  ) {
+    const file = path === undefined ? "" : ` ${path}`;
+    super(`Calibration statistics${file}: ${got}. Expected ${expected}. ${todo}`);
+  }
+}

@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   quant: "errors onnx graph",
   targets: "errors onnx graph quant",
   runtime: "errors onnx graph ops",
+  calibrate: "errors onnx graph ops quant runtime",
   data: "errors onnx runtime",
   tasks: "errors data",
   report: "",
@@ -35,7 +36,8 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "@huggingface/tokenizers": "data/pieces.ts",
   commander: "cli/",
   picocolors: "report/style.ts",
-  valibot: "quant/plan.ts pipeline/options.ts",
+  valibot:
+    "quant/plan.ts calibrate/statistics-file.ts calibrate/statistics-tensor.ts pipeline/options.ts",
 };
 
 const words = (text = ""): readonly string[] => text.split(" ").filter((word) => word !== "");
