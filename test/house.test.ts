@@ -34,6 +34,8 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "node:url": "cli/",
   "onnxruntime-node": "runtime/ort-node.ts",
   "@huggingface/tokenizers": "data/pieces.ts",
+  "csv-parse/stream": "data/csv.ts",
+  hyparquet: "data/parquet.ts",
   commander: "cli/",
   picocolors: "report/style.ts",
   valibot:

@@ -14,11 +14,17 @@ export interface WeightSpec {
   readonly limit: number;
 }
 
-/** How an activation becomes 8 bits. `dynamic`: asymmetric UINT8 per tensor, its range found at run time. */
+/** Values that are represented, 0 among them. */
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** How an activation becomes 8 bits: asymmetric UINT8 per tensor, its range found at run time ("dynamic") or beforehand. */
 export interface ActivationSpec {
   readonly dtype: "uint8";
   readonly granularity: "per-tensor";
-  readonly range: "dynamic";
+  readonly range: "dynamic" | Range;
 }
 
 export type SitePlan =
@@ -51,7 +57,16 @@ const weightSchema = v.strictObject({
 const activationSchema = v.strictObject({
   dtype: v.literal("uint8"),
   granularity: v.literal("per-tensor"),
-  range: v.literal("dynamic"),
+  range: v.union([
+    v.literal("dynamic"),
+    v.pipe(
+      v.strictObject({
+        min: v.pipe(v.number(), v.finite(), v.maxValue(0)),
+        max: v.pipe(v.number(), v.finite(), v.minValue(0)),
+      }),
+      v.check(({ min, max }) => max > min, "Invalid range: Expected max above min"),
+    ),
+  ]),
 });
 
 const kindSchema = v.picklist(["linear", "embedding", "attention", "convolution", "opaque"]);

@@ -1,10 +1,10 @@
 // onnxruntime's CPU provider: which sites gain from 8 bits there, and the forms that it turns into integer kernels.
 import { PlanError } from "../errors.js";
 import type { Model } from "../graph/model.js";
-import type { Plan, SitePlan } from "../quant/plan.js";
+import type { Mode, Plan, SitePlan } from "../quant/plan.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
-import { lowerDynamic } from "./lower-dynamic.js";
+import { lowerSites } from "./lower-sites.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
 
 interface Smallest {
@@ -17,16 +17,17 @@ const GAINING: Smallest = { side: 16, table: 4096 };
 const ANY: Smallest = { side: 3, table: 1 };
 
 const COMPUTED_ONCE = "no input reaches it: computed once, on loading";
+const UNSEEN = "calibration saw no value of its input";
 const ROWS_DEQUANTIZED = "rows are looked up in INT8 and scaled";
 
 export const cpu: Target = {
   name: "cpu",
   about: "onnxruntime on CPUs (x86-64, ARM64)",
-  modes: ["dynamic"],
+  modes: ["dynamic", "static"],
   rewrites: ["gelu", "nan-guard", "residual"],
-  opset: { dynamic: 11 },
-  propose(site, _mode, options) {
-    const reason = whyFloat(site, options);
+  opset: { dynamic: 11, static: 13 },
+  propose(site, mode, options) {
+    const reason = whyFloat(site, mode, options);
     if (reason !== undefined) return { kind: site.kind, quantize: false, reason };
     const weight = {
       dtype: "int8",
@@ -34,7 +35,9 @@ export const cpu: Target = {
       limit: options.reduceRange && !weightOnly(site) ? REDUCED_RANGE : FULL_RANGE,
     } as const;
     if (weightOnly(site)) return { kind: site.kind, quantize: true, weight };
-    const activation = { dtype: "uint8", granularity: "per-tensor", range: "dynamic" } as const;
+    const range = mode === "dynamic" ? mode : options.rangeOf?.(site);
+    if (range === undefined) return { kind: site.kind, quantize: false, reason: UNSEEN };
+    const activation = { dtype: "uint8", granularity: "per-tensor", range } as const;
     return { kind: site.kind, quantize: true, weight, activation };
   },
   fate(site, plan): Fate {
@@ -50,7 +53,7 @@ export const cpu: Target = {
       checkLegal(site, sitePlan);
       return true;
     });
-    lowerDynamic(model, chosen, plan);
+    lowerSites(model, chosen, plan);
   },
 };
 
@@ -59,7 +62,7 @@ function weightOnly(site: Site): boolean {
   return site.kind === "embedding" || site.constantInput;
 }
 
-function whyFloat(site: Site, options: LoweringOptions): string | undefined {
+function whyFloat(site: Site, mode: Mode, options: LoweringOptions): string | undefined {
   const smallest = options.small === true ? ANY : GAINING;
   switch (site.kind) {
     case "linear": {
@@ -76,9 +79,13 @@ function whyFloat(site: Site, options: LoweringOptions): string | undefined {
         : undefined;
     }
     case "attention":
-      return "a product of two activations gains nothing with ranges found at run time";
+      return mode === "dynamic"
+        ? "a product of two activations gains nothing with ranges found at run time"
+        : "a product of two activations gains no speed and costs accuracy";
     case "convolution":
-      return "convolutions are slower with ranges found at run time";
+      return mode === "dynamic"
+        ? "convolutions are slower with ranges found at run time"
+        : "convolutions stay in float on this target";
     case "opaque":
       return site.reason;
   }
@@ -87,7 +94,7 @@ function whyFloat(site: Site, options: LoweringOptions): string | undefined {
 function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
   if (site.kind !== "linear" && site.kind !== "embedding")
     throw new PlanError(
-      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target cpu keeps in float in dynamic mode; set "quantize": false`,
+      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target cpu keeps in float; set "quantize": false`,
     );
   const needed = !weightOnly(site);
   if (needed !== (plan.activation !== undefined))

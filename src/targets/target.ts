@@ -1,6 +1,6 @@
 // What a target is: where the model will run, hence what is legal, how it is lowered, and what will run in INT8 there.
 import type { Model } from "../graph/model.js";
-import type { Mode, Plan, SitePlan } from "../quant/plan.js";
+import type { Mode, Plan, Range, SitePlan } from "../quant/plan.js";
 import type { Site } from "../quant/sites.js";
 
 /** Exact float rewrites that a runtime profits from; the pipeline knows the passes by these names. */
@@ -12,6 +12,8 @@ export interface LoweringOptions {
   readonly reduceRange: boolean;
   /** Store embedding tables in INT8. */
   readonly embeddings: boolean;
+  /** The calibrated range of a site's activation; undefined where none was seen. For static. */
+  readonly rangeOf?: ((site: Site) => Range | undefined) | undefined;
   /** Take sites, too, that are too small to gain. */
   readonly small?: boolean;
 }

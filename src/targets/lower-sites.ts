@@ -1,13 +1,15 @@
-// Dynamic quantization in the standard operators that onnxruntime fuses into DynamicQuantizeMatMul and MatMulIntegerToFloat:
-// DynamicQuantizeLinear → MatMulInteger → Cast → Mul(Mul(x_scale, w_scale)) → Add(bias).
+// Writes planned sites in standard operators that runtimes turn into integer kernels. Ranges found at run time:
+// DynamicQuantizeLinear → MatMulInteger → Cast → Mul(Mul(x_scale, w_scale)) → Add(bias). Ranges found beforehand: Q → DQ in front of both inputs of MatMul.
 import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES, type DType } from "../onnx/dtypes.js";
-import type { Plan } from "../quant/plan.js";
+import { float32Tensor, tensorOf } from "../onnx/tensor.js";
+import { asymmetric } from "../quant/affine.js";
+import type { Plan, Range } from "../quant/plan.js";
 import { quantizedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
 import { FULL_RANGE } from "../quant/scales.js";
-import type { EmbeddingSite, LinearSite } from "../quant/sites.js";
+import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
 
 interface Codes {
@@ -25,7 +27,7 @@ interface Activation {
 }
 
 /** Rewrites the chosen sites in place; the float weights they leave behind are removed by the dead-code pass. */
-export function lowerDynamic(
+export function lowerSites(
   model: Model,
   sites: readonly (LinearSite | EmbeddingSite)[],
   plan: Plan,
@@ -43,12 +45,15 @@ export function lowerDynamic(
   }
   const lowering = new Lowering(model.graph, tables, limits);
   for (const site of sites) {
+    const range = rangeOf(site, plan);
     const result =
       site.kind === "embedding"
         ? lowering.embedding(site)
         : site.constantInput
           ? lowering.constantProduct(site)
-          : lowering.product(site);
+          : range === "dynamic"
+            ? lowering.dynamicProduct(site)
+            : lowering.staticProduct(site, range);
     const graph = site.node.graph;
     if (graph === undefined) throw new Error(`internal: site "${site.name}" is gone`);
     result.dtype = site.output.dtype;
@@ -59,6 +64,11 @@ export function lowerDynamic(
   }
 }
 
+function rangeOf(site: Site, plan: Plan): "dynamic" | Range {
+  const sitePlan = plan.sites.get(site.name);
+  return (sitePlan?.quantize === true && sitePlan.activation?.range) || "dynamic";
+}
+
 function viewOf(site: LinearSite | EmbeddingSite): MatrixView {
   return site.kind === "embedding" ? site.table : site.weight;
 }
@@ -66,6 +76,8 @@ function viewOf(site: LinearSite | EmbeddingSite): MatrixView {
 class Lowering {
   readonly #codes = new Map<string, Codes>();
   readonly #activations = new Map<Graph, Map<Value, Activation>>();
+  readonly #fakes = new Map<Graph, Map<Value, Map<string, Value>>>();
+  readonly #zeroPoints = new Map<number, Value>();
   readonly #root: Graph;
   readonly #tables: ReadonlySet<Value>;
   readonly #limits: ReadonlyMap<Value, number>;
@@ -76,7 +88,7 @@ class Lowering {
     this.#limits = limits;
   }
 
-  product(site: LinearSite): Value {
+  dynamicProduct(site: LinearSite): Value {
     const at = site.node;
     const { weight } = site;
     const stored = this.#weight(weight);
@@ -93,6 +105,22 @@ class Lowering {
     const scale = emit(at, "Mul", [x.scale, this.#scales(stored, weight, [weight.cols])]);
     const scaled = emit(at, "Mul", [float, scale]);
     return castTo(at, this.#withBias(at, site, scaled), site.output.dtype);
+  }
+
+  staticProduct(site: LinearSite, range: Range): Value {
+    const at = site.node;
+    const { weight } = site;
+    const stored = this.#weight(weight);
+    const x = this.#fakeQuantized(at, inputOf(at, 0), range);
+    const w = this.#dequantized(at, stored, weight);
+    const product = emit(at, "MatMul", [x, w], {}, named(site, "int8"));
+    if (site.bias === undefined) return castTo(at, product, site.output.dtype);
+    // Where all dims but the last are known, or there are two, onnxruntime makes MatMul and Add a Gemm whose float bias keeps it in float; it leaves Sum alone.
+    const dims = site.output.shape?.slice(0, -1);
+    const open = dims !== undefined && dims.length > 1 && dims.some((d) => typeof d !== "number");
+    const bias = castTo(at, site.bias, "float32");
+    const sum = emit(at, open ? "Add" : "Sum", [product, bias], {}, named(site, "bias"));
+    return castTo(at, sum, site.output.dtype);
   }
 
   /** A product that no input reaches: the runtime folds it on loading, so the weight is dequantized and nothing else is rounded. */
@@ -165,10 +193,55 @@ class Lowering {
     return value;
   }
 
+  /** Q → DQ of an activation, one pair for all products of a graph that read it over the same range. */
+  #fakeQuantized(at: Node, value: Value, range: Range): Value {
+    const { scale, zeroPoint } = asymmetric(range);
+    const key = `${scale} ${zeroPoint}`;
+    const graph = graphOf(at);
+    const known = this.#fakes.get(graph) ?? new Map<Value, Map<string, Value>>();
+    this.#fakes.set(graph, known);
+    const pairs = known.get(value) ?? new Map<string, Value>();
+    known.set(value, pairs);
+    let result = pairs.get(key);
+    if (result === undefined) {
+      const constants = [
+        this.#root.addInitializer(`${value.name}_scale`, float32Tensor(scale)),
+        this.#root.addInitializer(
+          `${value.name}_zero_point`,
+          tensorOf("uint8", [], Uint8Array.of(zeroPoint)),
+        ),
+      ];
+      const q = emit(at, "QuantizeLinear", [castTo(at, value, "float32"), ...constants]);
+      result = emit(at, "DequantizeLinear", [q, ...constants]);
+      pairs.set(key, result);
+    }
+    return result;
+  }
+
+  /** A weight as [K, N] through DequantizeLinear; a shared table is dequantized per row and turned afterwards. */
+  #dequantized(at: Node, stored: Codes, view: MatrixView): Value {
+    const asStored = view.transposed && this.#tables.has(view.initializer);
+    const scales = this.#scales(stored, view, [view.cols]);
+    const zeros = this.#zeros(view.cols);
+    const axis = asStored ? 0 : 1;
+    const w = emit(at, "DequantizeLinear", [stored.codes, scales, zeros], { axis });
+    return asStored ? emit(at, "Transpose", [w], { perm: [1, 0] }) : w;
+  }
+
+  #zeros(count: number): Value {
+    const known = this.#zeroPoints.get(count);
+    if (known !== undefined) return known;
+    const made = this.#root.addInitializer(
+      `zero_points_${count}`,
+      tensorOf("int8", [count], new Int8Array(count)),
+    );
+    this.#zeroPoints.set(count, made);
+    return made;
+  }
+
   /** One quantized activation for all products of a graph that read it. */
   #activation(at: Node, value: Value): Activation {
-    const graph = at.graph;
-    if (graph === undefined) throw new Error("internal: node without a graph");
+    const graph = graphOf(at);
     const known = this.#activations.get(graph) ?? new Map<Value, Activation>();
     this.#activations.set(graph, known);
     let activation = known.get(value);
@@ -182,6 +255,11 @@ class Lowering {
     }
     return activation;
   }
+}
+
+function graphOf(node: Node): Graph {
+  if (node.graph === undefined) throw new Error("internal: node without a graph");
+  return node.graph;
 }
 
 /** What the node reads now: an earlier site's lowering may have replaced what the site was found with. */
