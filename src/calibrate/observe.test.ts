@@ -26,24 +26,24 @@ const seen = fc
     length: fc.integer({ min: 0, max: 6 }),
     channels: fc.oneof({ weight: 12, arbitrary: fc.constant(3) }, fc.integer({ min: 1, max: 5 })),
     masked: fc.boolean(),
+    flat: fc.oneof({ weight: 12, arbitrary: fc.constant(false) }, fc.boolean()),
     flaw: fc.option(fc.tuple(fc.nat(99), bad), { freq: 12 }),
   })
-  .chain(({ batch, length, channels, masked, flaw }) =>
+  .chain(({ batch, length, channels, masked, flat, flaw }) =>
     fc
       .record({
-        data: fc.float32Array({ minLength: 0, maxLength: 0 }).chain(() =>
-          fc
-            .array(value, {
-              minLength: batch * length * channels,
-              maxLength: batch * length * channels,
-            })
-            .map((list) => Float32Array.from(list)),
-        ),
+        data: fc
+          .array(value, {
+            minLength: batch * length * channels,
+            maxLength: batch * length * channels,
+          })
+          .map((list) => Float32Array.from(list)),
         mask: fc.uint8Array({ minLength: batch * length, maxLength: batch * length, max: 1 }),
       })
       .map(({ data, mask }): Seen => {
         if (flaw !== null && data.length > 0) data[flaw[0] % data.length] = flaw[1];
-        return { data, dims: [batch, length, channels], mask: masked ? mask : undefined };
+        const dims = flat ? [batch * length, channels] : [batch, length, channels];
+        return { data, dims, mask: masked ? mask : undefined };
       }),
   );
 
@@ -117,6 +117,15 @@ describe("statistics of a tensor", () => {
       expect(tensor.meanSquares()[c]).toBeCloseTo(mean(kept(c).map((x) => x * x)), 12);
     }
     expect(tensor).toMatchObject({ channels, count: 32 * channels, shape: [rows, channels] });
+  });
+
+  test("leave padding out also where the length is the last axis, whose channels are then one", () => {
+    // [2, 2, 3] under the mask [2, 3], each row of it for both rows within the batch.
+    const data = Float32Array.of(1, 2, NaN, 3, 4, NaN, 5, NaN, NaN, 6, NaN, NaN);
+    const mask = Uint8Array.of(1, 1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0);
+    const tensor = statisticsOf([[0, { data, dims: [2, 2, 3], mask }]]);
+    expect(tensor).toMatchObject({ count: 6, min: 1, max: 6, shape: [2, 2, null] });
+    expect([...tensor.means()]).toEqual([3.5]);
   });
 
   test("of one element each, of a scalar, and of nothing", () => {

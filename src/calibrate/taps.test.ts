@@ -52,19 +52,32 @@ describe("how a tensor follows the mask", () => {
   test.each([
     [["batch", "seq", 768], "batch-length"],
     [["batch", "seq"], "batch-length"],
-    [["batch", 12, "seq", 64], "batch-heads-length"],
-    [["batch", 12, 64, "seq"], "none"],
+    [["batch", 12, "seq", 64], "length-at-2"],
+    [["batch", 12, "seq", "seq"], "length-at-2"],
+    [["batch", 12, 64, "seq"], "length-at-3"],
+    [["12*batch", "seq", 64], "batch-length"],
+    [["12*batch", 64, "seq"], "length-at-2"],
     [["batch*seq", 768], "flat"],
     [["batch", 768], "none"],
     [["seq", 768], "none"],
+    [[1, 128, 768], "none"],
     [[], "none"],
-    [[null, "seq", 768], "auto"],
-    [[null, 768], "auto"],
-    [["batch", 12, null, 64], "auto"],
-    [["batch", 12, 64, null], "none"],
-    [undefined, "auto"],
+    // Other symbols may be the same size; numbers are not.
+    [["s10", "seq", 768], ["batch-length"]],
+    [["s10", 12, "s11", 64], ["length-at-2"]],
+    [["s10*s11", 768], ["flat"]],
+    [["s10", 768], "none"],
+    [["12*batch", 64, 128], "none"],
+    [
+      [null, "seq", 768],
+      ["batch-length", "flat"],
+    ],
+    [[null, 768], ["flat"]],
+    [["batch", 12, null, 64], ["length-at-2"]],
+    [["batch", 12, 64, null], ["length-at-3"]],
+    [undefined, ["batch-length", "length-at-2", "length-at-3", "flat"]],
   ] as const)("%j: %s", (shape, masked) => {
-    expect(detectMask(shape, ["batch", "seq"])).toBe(masked);
+    expect(detectMask(shape, ["batch", "seq"])).toEqual(masked);
   });
 
   test("is not asked where there is no mask of batch and length, and is known of fixed dims", () => {
@@ -76,15 +89,18 @@ describe("how a tensor follows the mask", () => {
 
   test("gives the rows of each layout; what has another layout is not taken for it", () => {
     const mask = { dims: [2, 3], data: Uint8Array.of(1, 1, 0, 1, 0, 0) } as const;
+    const guess = ["batch-length", "length-at-2", "flat"] as const;
     expect(rowMask("batch-length", [2, 3, 8], mask)).toBe(mask.data);
     expect(rowMask("flat", [6, 8], mask)).toBe(mask.data);
-    expect(rowMask("auto", [6, 8], mask)).toBe(mask.data);
-    expect(rowMask("auto", [5, 8], mask)).toBe(undefined);
+    expect(rowMask(guess, [6, 8], mask)).toBe(mask.data);
+    expect(rowMask(guess, [5, 8], mask)).toBe(undefined);
     expect(rowMask("none", [6, 8], mask)).toBe(undefined);
     expect(rowMask("flat", [6, 8], undefined)).toBe(undefined);
-    expect(rowMask("batch-heads-length", [2, 2, 3, 8], mask)).toEqual(
-      Uint8Array.of(1, 1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0),
-    );
+    const perHead = Uint8Array.of(1, 1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0);
+    expect(rowMask("length-at-2", [2, 2, 3, 8], mask)).toEqual(perHead);
+    expect(rowMask(guess, [2, 2, 3, 8], mask)).toEqual(perHead);
+    expect(rowMask("batch-length", [4, 3, 8], mask)).toEqual(perHead);
+    expect(rowMask("length-at-3", [2, 2, 1, 3], mask)).toEqual(perHead);
     expect(rowMask("batch-length", [2, 4, 8], mask)).toMatch(
       /2 × 4 × 8, not batch-length of 2 × 3/,
     );

@@ -5,10 +5,14 @@ import { DTYPES } from "../onnx/dtypes.js";
 import { multiplyDims } from "../ops/symbols.js";
 
 /**
- * How the rows of a tensor follow a mask [batch, length]: "batch-length" [batch, length, …], "batch-heads-length" [batch, heads, length, …], "flat"
- * [batch · length, …], "none" not at all. "auto": by the dims that each unit has when it is run.
+ * Where a tensor has the positions of a mask [batch, length]. "batch-length": [batch, length, …]; "length-at-2", "length-at-3": the axis of
+ * that number is the length, as in [batch, heads, length, size] and its transpose; "flat": [batch · length, …]. The first axis may hold
+ * heads within the batch: [batch · heads, length, …].
  */
-export type Masked = "batch-length" | "batch-heads-length" | "flat" | "none" | "auto";
+export type Layout = "batch-length" | "length-at-2" | "length-at-3" | "flat";
+
+/** A layout that a tensor surely has; several of which the first that fits a unit's own dims is taken, if any; or none. */
+export type Masked = Layout | readonly Layout[] | "none";
 
 export interface Tap {
   /** Name of the value. */
@@ -50,36 +54,77 @@ export function tapModel(model: Model, names: Iterable<string>): Untapped[] {
   return untapped;
 }
 
+const AXES: Readonly<Record<Exclude<Layout, "flat">, number>> = {
+  "batch-length": 1,
+  "length-at-2": 2,
+  "length-at-3": 3,
+};
+const ALL: readonly Layout[] = ["batch-length", "length-at-2", "length-at-3", "flat"];
+
+/** Symbols that differ may still be one size: exporters name the same axis anew for each input. */
+type Match = "yes" | "maybe" | "no";
+
 /**
- * How a value of that shape follows a mask [batch, length], from symbols or numbers. "auto" where dims that decide are not known: a unit's
- * own will tell.
+ * How a value of that shape follows a mask [batch, length], from symbols or numbers. What these leave open is left to the dims of each unit, as
+ * a list of the layouts that may be.
  */
 export function detectMask(
   shape: readonly Dim[] | undefined,
   mask: readonly Dim[] | undefined,
 ): Masked {
   if (mask?.length !== 2) return "none";
+  if (shape === undefined) return ALL;
   const [batch = null, length = null] = mask;
-  if (shape === undefined) return "auto";
-  const [first = null, second = null, third = null] = shape;
-  if (shape.length >= 2 && same(first, batch) && same(second, length)) return "batch-length";
-  if (shape.length === 4 && same(first, batch) && same(third, length)) return "batch-heads-length";
-  if (same(first, multiplyDims(batch, length))) return "flat";
-  const deciding = [batch, length, ...shape.slice(0, shape.length === 4 ? 3 : 2)];
-  return shape.length > 0 && deciding.includes(null) ? "auto" : "none";
+  const matches = ALL.map((layout) => ({ layout, match: matchOf(layout, shape, batch, length) }));
+  const sure = matches.find(({ match }) => match === "yes");
+  if (sure !== undefined) return sure.layout;
+  const maybe = matches.flatMap(({ layout, match }) => (match === "maybe" ? [layout] : []));
+  return maybe.length === 0 ? "none" : maybe;
 }
 
-function same(a: Dim, b: Dim): boolean {
-  return a !== null && a === b;
+function matchOf(layout: Layout, shape: readonly Dim[], batch: Dim, length: Dim): Match {
+  const [first = null] = shape;
+  if (shape.length === 0) return "no";
+  if (layout === "flat") {
+    const both = multiplyDims(batch, length);
+    const match = same(first, both);
+    // A plain symbol is hardly a product of two, nor are heads within the batch; a product of other symbols may be this one.
+    const product = typeof first !== "string" || /^(?!\d+\*).*\*/.test(first);
+    return match === "maybe" && !product ? "no" : match;
+  }
+  const axis = AXES[layout];
+  if (axis >= shape.length) return "no";
+  const [rows, columns] = [
+    sameBatch(first, batch, shape.length),
+    same(shape[axis] ?? null, length),
+  ];
+  if (rows === "no" || columns === "no") return "no";
+  return rows === "yes" && columns === "yes" ? "yes" : "maybe";
 }
 
-/** Which rows of a batch [batch, length] are no padding: one byte each, 0 for padding. */
+function same(a: Dim, b: Dim): Match {
+  if (a === null || b === null) return "maybe";
+  if (a === b) return "yes";
+  return typeof a === "string" && typeof b === "string" ? "maybe" : "no";
+}
+
+/** The batch, or a multiple of it by a number of heads. */
+function sameBatch(first: Dim, batch: Dim, rank: number): Match {
+  const plain = same(first, batch);
+  if (plain === "yes" || rank < 3) return plain;
+  if (typeof first === "number" && typeof batch === "number")
+    return first % batch === 0 ? "yes" : "no";
+  const heads = typeof first === "string" ? /^(\d+)\*/.exec(first)?.[1] : undefined;
+  return heads !== undefined && multiplyDims(Number(heads), batch) === first ? "yes" : plain;
+}
+
+/** Which positions of a batch [batch, length] are no padding: one byte each, 0 for padding. */
 export interface BatchMask {
   readonly dims: readonly [batch: number, length: number];
   readonly data: Uint8Array;
 }
 
-/** The mask of a tensor's own rows; undefined where all count, a text where the tensor does not fit. */
+/** The mask of a tensor's own rows; undefined where all count, a text where the tensor does not have the layout that is sure. */
 export function rowMask(
   masked: Masked,
   dims: readonly number[],
@@ -87,26 +132,24 @@ export function rowMask(
 ): Uint8Array | string | undefined {
   if (mask === undefined || masked === "none") return undefined;
   const [batch, length] = mask.dims;
-  const actual = detectMask(dims, mask.dims);
-  // [batch, length, …] may have length heads too: what was told before goes first.
-  const fits: Readonly<Record<Masked, boolean>> = {
-    "batch-length": dims[0] === batch && dims[1] === length,
-    "batch-heads-length": dims.length >= 3 && dims[0] === batch && dims[2] === length,
-    flat: dims[0] === batch * length,
-    none: true,
-    auto: true,
-  };
-  if (!fits[masked]) return `${dims.join(" × ")}, not ${masked} of ${batch} × ${length}`;
-  const kind = masked === "auto" ? actual : masked;
-  if (kind === "none" || kind === "auto") return undefined;
-  return kind === "batch-heads-length" ? perHead(mask, dims[1] ?? 1) : mask.data;
+  const layouts = typeof masked === "string" ? [masked] : masked;
+  const layout = layouts.find((each) => matchOf(each, dims, batch, length) === "yes");
+  if (layout === undefined)
+    return typeof masked === "string"
+      ? `${dims.join(" × ")}, not ${masked} of ${batch} × ${length}`
+      : undefined;
+  if (layout === "flat") return mask.data;
+  const outer = dims.slice(0, AXES[layout]).reduce((product, dim) => product * dim, 1);
+  return repeated(mask, outer / batch);
 }
 
-function perHead({ dims: [batch, length], data }: BatchMask, heads: number): Uint8Array {
-  const rows = new Uint8Array(batch * heads * length);
+/** Each row of the mask so many times. */
+function repeated({ dims: [batch, length], data }: BatchMask, times: number): Uint8Array {
+  if (times === 1) return data;
+  const rows = new Uint8Array(batch * times * length);
   for (let b = 0; b < batch; b++) {
     const own = data.subarray(b * length, (b + 1) * length);
-    for (let h = 0; h < heads; h++) rows.set(own, (b * heads + h) * length);
+    for (let t = 0; t < times; t++) rows.set(own, (b * times + t) * length);
   }
   return rows;
 }
