@@ -10,6 +10,7 @@ const FROM_GRID = 2 ** GRID_EXPONENT;
 /** Digits have 32 bits; held in float64, each takes 2^20 more before its carry must go on. */
 const DIGIT = 2 ** 32;
 const MOST_ADDS = 2 ** 20;
+const WEIGHTS = Float64Array.from({ length: 31 }, (_, j) => 2 ** (32 * j));
 
 const asDouble = new Float64Array(1);
 const asWords = new Uint32Array(asDouble.buffer);
@@ -39,7 +40,7 @@ export class ExactSums {
     asDouble[0] = rest;
     let j = ((((asWords[HIGH] as number) >>> 20) & 0x7ff) - 1023) >> 5;
     for (; rest !== 0; j--) {
-      const weight = 2 ** (32 * j);
+      const weight = WEIGHTS[j] as number;
       const digit = Math.trunc(rest / weight);
       const digits = this.#digit(j);
       digits[channel] = (digits[channel] as number) + digit;
