@@ -1,6 +1,9 @@
 // Octavo for Node: the verbs, bound to files and to onnxruntime-node.
-import { readFileSync, rmSync } from "node:fs";
-import { locateModel } from "./data/folder.js";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { locateModel, readFolder } from "./data/folder.js";
+import { openRecords } from "./data/record-files.js";
 import { PlanError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
@@ -15,27 +18,42 @@ import { ortNode } from "./runtime/ort-node.js";
 const host: Host = {
   runtime: ortNode,
   open(model) {
-    const { path } = locateModel(model);
-    return { path, ...openModelFile(path) };
+    const { path, folder } = locateModel(model);
+    return { path, folder, ...openModelFile(path) };
   },
   beside: (model, ending) => `${model.replace(/\.onnx$/, "")}${ending}.onnx`,
   requireWritable,
   write: writeModelFile,
-  writeText: writeTextFile,
-  readPlan(path) {
+  writeTemporary(model, external) {
+    const folder = mkdtempSync(join(tmpdir(), "octavo-"));
+    const release = () => rmSync(folder, { recursive: true, force: true });
     try {
-      return readFileSync(path, "utf8");
+      const path = join(folder, "model.onnx");
+      writeModelFile(path, model, { external });
+      return { path, release };
     } catch (error) {
-      if (codeOf(error) === undefined) throw error;
-      throw new PlanError(systemMessage(error), path);
+      release();
+      throw error;
     }
   },
+  records: (paths, columns) => openRecords(paths, { columns }),
+  folderFiles: readFolder,
+  writeText: writeTextFile,
+  readPlan: (path) => readText(path, (detail) => new PlanError(detail, path)),
   remove(files) {
     for (const file of files) rmSync(file, { force: true });
   },
   peakMemory: () => process.resourceUsage().maxRSS * 1024,
   now: () => performance.now() / 1000,
 };
+
+function readText(path: string, fail: (detail: string) => Error): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw codeOf(error) === undefined ? error : fail(systemMessage(error));
+  }
+}
 
 /**
  * Writes the INT8 edition of a model: an .onnx file, or a folder as Hugging Face lays it out. Returns where it was written, and the report.

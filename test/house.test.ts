@@ -18,7 +18,9 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   data: "errors onnx runtime",
   tasks: "errors data",
   report: "",
-  pipeline: "errors onnx graph ops passes quant targets runtime data tasks report",
+  improve: "errors onnx graph quant",
+  pipeline:
+    "errors onnx graph ops passes quant calibrate improve targets runtime data tasks report",
   index: "errors onnx graph quant targets report pipeline",
   node: "errors onnx targets runtime data report pipeline",
   cli: "errors runtime data tasks report pipeline node",
@@ -28,9 +30,9 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
 const OUTSIDE: Readonly<Record<string, string>> = {
   "node:fs":
     "onnx/file-source.ts onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
-  "node:path": "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts cli/",
+  "node:path": "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
   "node:module": "runtime/ort-node.ts cli/",
-  "node:os": "cli/",
+  "node:os": "node.ts cli/",
   "node:url": "cli/",
   "onnxruntime-node": "runtime/ort-node.ts",
   "@huggingface/tokenizers": "data/pieces.ts",

@@ -16,6 +16,13 @@ interface Options extends CommonOptions {
   readonly output?: string;
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
+  readonly data?: string[];
+  readonly samples: number;
+  readonly maxLength?: number;
+  readonly textColumn?: string;
+  readonly pairColumn?: string;
+  readonly tokensColumn?: string;
+  readonly smooth: boolean;
   readonly reduceRange?: boolean;
   readonly embeddings: boolean;
   readonly include?: string[];
@@ -38,6 +45,17 @@ export function quantizeCommand(io: Io): Command {
     )
     .addOption(modeOption())
     .addOption(targetOption())
+    .option(
+      "--data <path>",
+      "texts to find ranges with: JSONL, CSV, TSV, Parquet, a folder (repeatable; static mode)",
+      collect,
+    )
+    .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
+    .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
+    .option("--text-column <name>", "the column of the text")
+    .option("--pair-column <name>", "the column of the second text")
+    .option("--tokens-column <name>", "the column of words that are split already")
+    .option("--no-smooth", "do not move size from activations into weights")
     .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
     .option("--no-embeddings", "leave embedding tables in float")
     .option(
@@ -53,7 +71,12 @@ export function quantizeCommand(io: Io): Command {
     .option("--plan <file>", "use this plan instead of the default one", named)
     .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
     .option("--no-check", "do not compare the result with the float model")
-    .option("--seed <number>", "seed of the check's synthetic inputs", wholeNumber, 0)
+    .option(
+      "--seed <number>",
+      "seed of the sample and of the check's synthetic inputs",
+      wholeNumber,
+      0,
+    )
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, options: Options) => {
@@ -74,6 +97,8 @@ export function quantizeCommand(io: Io): Command {
 const EXAMPLES = `
 Examples:
   octavo quantize ./my-model                            writes ./my-model/onnx/model_quantized.onnx
+  octavo quantize ./my-model --mode static --data train.jsonl
+                                                        ranges found beforehand, on texts of yours
   octavo quantize model.onnx -o small.onnx              a single file, another name
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit

@@ -169,10 +169,13 @@ describe("failures are status 1, one line that says what to do, and no trace", (
 
   test("what this version does not write: what it writes", () =>
     fails(
-      ["inspect", at("model.onnx"), "--mode", "static"],
+      ["inspect", at("model.onnx"), "--mode", "qat"],
       "unsupported",
       "Use --mode dynamic --target cpu",
     ));
+
+  test("static mode without data: what to give", () =>
+    fails(["quantize", at("model.onnx"), "--mode", "static"], "option", "--data train.jsonl"));
 
   test("a missing file", () =>
     fails(["quantize", at("none.onnx")], "model-not-found", "none.onnx: it does not exist"));

@@ -11,7 +11,7 @@ import { raiseOpset } from "../passes/opset.js";
 import { quantizedForm } from "../quant/already.js";
 import { fitPlan, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
-import type { SiteReport } from "../report/report.js";
+import type { CalibrationReport, SiteReport } from "../report/report.js";
 import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
 import { prepare } from "./prepare.js";
 import { siteReports } from "./site-reports.js";
@@ -33,13 +33,25 @@ export interface Planned {
   readonly reports: readonly SiteReport[];
   /** How often each exact float rewrite applied. */
   readonly rewrites: Readonly<Partial<Record<Rewrite, number>>>;
+  /** What ranges were calibrated with; absent where they are found at run time. */
+  readonly calibration?: CalibrationReport;
+  readonly warnings?: readonly string[];
 }
 
 /** Prepares a float model in place and plans its sites. Throws as `requireFloat` and `makePlan`. */
 export function planModel(model: Model, target: Target, options: PlanOptions): Planned {
   requireFloat(model);
   const { rewrites } = prepare(model, target);
-  const sites = findSites(model);
+  return planSites(findSites(model), target, options, rewrites);
+}
+
+/** Plans the sites of a prepared model. Throws as `makePlan`. */
+export function planSites(
+  sites: readonly Site[],
+  target: Target,
+  options: PlanOptions,
+  rewrites: Planned["rewrites"],
+): Planned {
   const plan = makePlan(sites, target, options);
   return { sites, plan, reports: siteReports(sites, fates(sites, plan, target)), rewrites };
 }

@@ -1,4 +1,7 @@
 // What the pipeline needs from where it runs: files and a runtime. node.ts binds one; the pipeline itself knows neither.
+import type { ColumnOptions } from "../data/columns.js";
+import type { FolderFiles } from "../data/configuration.js";
+import type { RecordSource } from "../data/records.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { ModelProto } from "../onnx/proto.js";
 import type { ByteSource } from "../onnx/source.js";
@@ -7,6 +10,8 @@ import type { Runtime } from "../runtime/runtime.js";
 export interface OpenedModel {
   /** The .onnx file itself. */
   readonly path: string;
+  /** The folder that holds the model's configuration and tokenizer; undefined where there is none. */
+  readonly folder: string | undefined;
   readonly source: ByteSource;
   readonly external: ExternalData;
   /** Bytes of the model and of the data files opened so far. */
@@ -28,6 +33,15 @@ export interface Host {
     model: ModelProto,
     options: { readonly force: boolean; readonly external: ExternalData },
   ): { readonly bytes: number; readonly files: readonly string[] };
+  /** A model in a place of its own, for the runtime to load; `release` takes it away. */
+  writeTemporary(
+    model: ModelProto,
+    external: ExternalData,
+  ): { readonly path: string; release(): void };
+  /** Data files as records. Throws DataError. */
+  records(paths: readonly string[], columns: ColumnOptions): RecordSource;
+  /** The JSON files of a model's folder. Throws ModelFolderError. */
+  folderFiles(folder: string): FolderFiles;
   writeText(path: string, text: string, force: boolean): void;
   /** Throws PlanError where there is no such file. */
   readPlan(path: string): string;

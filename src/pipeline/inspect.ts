@@ -10,6 +10,9 @@ import type { Host } from "./host.js";
 import { checkOptions, inspectSchema, type InspectOptions } from "./options.js";
 import { readGraph } from "./read.js";
 
+/** Calibration is assumed to see every input: what it saw does not decide where a site runs. */
+const CALIBRATED = { min: -1, max: 1 };
+
 /** Throws an OctavoError for everything that is the user's to mend. A model that is quantized already is described, without sites. */
 export async function inspectModel(
   host: Host,
@@ -39,7 +42,11 @@ export async function inspectModel(
     if (quantized !== undefined) return { ...base, quantized, sites: [], rewrites: {} };
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
-    const { reports, rewrites } = planModel(model, target, { ...settings, plan: given });
+    const { reports, rewrites } = planModel(model, target, {
+      ...settings,
+      plan: given,
+      rangeOf: () => CALIBRATED,
+    });
     return { ...base, sites: reports, rewrites };
   } finally {
     file.close();

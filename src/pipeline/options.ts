@@ -35,6 +35,23 @@ const choice = {
   plan: v.optional(path),
 };
 
+const calibration = {
+  /** Files or folders of data: JSONL, CSV, TSV, Parquet, safetensors. */
+  data: v.optional(v.union([path, v.array(path)])),
+  /** Rows that are drawn from the data. */
+  samples: v.optional(
+    v.union([v.pipe(v.number(), v.safeInteger(), v.minValue(1)), v.literal("all")]),
+    512,
+  ),
+  /** Tokens of a row at most. */
+  maxLength: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  textColumn: v.optional(path),
+  pairColumn: v.optional(path),
+  tokensColumn: v.optional(path),
+  /** Move size from activations into weights where that makes less noise. */
+  smooth: flag(true),
+};
+
 const writing = {
   /** Where to write; default: beside the model, under the name that runtimes look for. */
   output: v.optional(path),
@@ -48,6 +65,7 @@ const writing = {
 
 export const quantizeSchema = v.strictObject({
   ...choice,
+  ...calibration,
   ...writing,
   ...calls,
   /** Where to write the plan. */

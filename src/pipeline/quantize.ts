@@ -5,6 +5,7 @@ import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
 import { targetFor } from "../targets/all.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
+import { planStatic } from "./static.js";
 import type { Host } from "./host.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
@@ -41,10 +42,11 @@ export async function quantizeModel(
 
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
-    const { sites, plan, reports, rewrites } = planModel(model, target, {
-      ...settings,
-      plan: given,
-    });
+    const planned =
+      mode === "static"
+        ? await planStatic(host, file, model, target, { ...settings, plan: given, onProgress })
+        : planModel(model, target, { ...settings, plan: given });
+    const { sites, plan, reports, rewrites, calibration, warnings = [] } = planned;
     const feeds = settings.check ? checkFeeds(model, settings.seed) : [];
     lowerPlan(model, sites, plan, target);
     const afterPlan = host.now();
@@ -82,7 +84,8 @@ export async function quantizeModel(
       },
       peakMemoryBytes,
       ...(check === undefined ? {} : { check }),
-      warnings: check === undefined ? [] : checkWarnings(check),
+      ...(calibration === undefined ? {} : { calibration }),
+      warnings: [...warnings, ...(check === undefined ? [] : checkWarnings(check))],
     };
     return { path: output, report };
   } finally {

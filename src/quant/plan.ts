@@ -115,6 +115,11 @@ export function parsePlan(text: string, path?: string): Plan {
     throw new PlanError(`${at ? `${at}: ` : ""}${issue.message}`, path);
   }
   const { sites, ...rest } = result.output;
+  // Keys such as "__proto__" do not pass the schema: they must not be lost without a word.
+  const lost = Object.keys((data as { sites: object }).sites).find(
+    (name) => !Object.hasOwn(sites, name),
+  );
+  if (lost !== undefined) throw new PlanError(`a site cannot be called "${lost}"`, path);
   return { ...rest, sites: new Map(Object.entries(sites)) };
 }
 

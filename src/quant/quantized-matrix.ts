@@ -48,7 +48,7 @@ export function quantizedMatrix(
   return {
     codes: lazyTensor("int8", dims, () => {
       const values = floatsOf(source);
-      const codes = encodeChannels(values, rows, cols, channelAxis, scalesOf(values), limit);
+      const codes = encodeChannels(values, rows, cols, channelAxis, scalesOf(values));
       return bytesOf(transpose ? transposeCodes(codes, rows, cols) : codes);
     }),
     scales(scaleDims = [channelAxis === 0 ? rows : cols]) {

@@ -38,7 +38,7 @@ function squaredErrors(
   scales: Float32Array,
 ): number[] {
   const errors = Array.from(scales, () => 0);
-  encodeChannels(values, rows, cols, axis, scales, FULL_RANGE).forEach((q, i) => {
+  encodeChannels(values, rows, cols, axis, scales).forEach((q, i) => {
     const c = axis === 0 ? Math.floor(i / cols) : i % cols;
     errors[c] = (errors[c] ?? 0) + (q * (scales[c] ?? 0) - (values[i] ?? 0)) ** 2;
   });
@@ -50,7 +50,7 @@ describe("weights in INT8", () => {
     fc.assert(
       fc.property(matrix, fc.constantFrom<0 | 1>(0, 1), ({ rows, cols, values }, axis) => {
         const scales = channelScales(values, rows, cols, axis, FULL_RANGE, fail);
-        const codes = encodeChannels(values, rows, cols, axis, scales, FULL_RANGE);
+        const codes = encodeChannels(values, rows, cols, axis, scales);
         const largest = new Map<number, number>();
         codes.forEach((q, i) => {
           const channel = axis === 0 ? Math.floor(i / cols) : i % cols;
@@ -71,7 +71,7 @@ describe("weights in INT8", () => {
     fc.assert(
       fc.property(matrix, fc.constantFrom<0 | 1>(0, 1), ({ rows, cols, values }, axis) => {
         const scales = channelScales(values, rows, cols, axis, FULL_RANGE, fail);
-        const codes = encodeChannels(values, rows, cols, axis, scales, FULL_RANGE);
+        const codes = encodeChannels(values, rows, cols, axis, scales);
         codes.forEach((q, i) => {
           const scale = scales[axis === 0 ? Math.floor(i / cols) : i % cols] ?? 0;
           expect(Math.abs(q * scale - (values[i] ?? 0))).toBeLessThanOrEqual(scale * 0.500001);
@@ -114,9 +114,7 @@ describe("weights in INT8", () => {
   it("round ties to even", () => {
     const values = Float32Array.of(127, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5);
     const scales = channelScales(values, 1, 7, 0, FULL_RANGE, fail);
-    expect([...encodeChannels(values, 1, 7, 0, scales, FULL_RANGE)]).toEqual([
-      127, 0, 2, 2, 0, -2, -2,
-    ]);
+    expect([...encodeChannels(values, 1, 7, 0, scales)]).toEqual([127, 0, 2, 2, 0, -2, -2]);
   });
 
   it("name the first value that is not finite, wherever it stands", () => {

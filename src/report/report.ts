@@ -49,8 +49,21 @@ export interface QuantizeReport {
   };
   /** Highest resident memory of this process until the result was written (the check, which loads both models, comes after). */
   readonly peakMemoryBytes: number;
+  readonly calibration?: CalibrationReport | undefined;
   readonly check?: CheckReport | undefined;
   readonly warnings: readonly string[];
+}
+
+/** What a static edition was calibrated with. */
+export interface CalibrationReport {
+  readonly rows: number;
+  /** Rows that were cut to the model's length, and texts that tokenized to nothing. */
+  readonly truncated: number;
+  readonly empty: number;
+  /** Inputs of sites that were smoothed, of all that have a range. */
+  readonly smoothed: number;
+  readonly activations: number;
+  readonly seconds: number;
 }
 
 export interface ValueReport {

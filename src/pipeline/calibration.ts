@@ -1,0 +1,110 @@
+// Calibration as a step: the float model over a sample of data, listened to at the inputs of its sites; statistics out.
+import { calibrate } from "../calibrate/calibrate.js";
+import { emptyStatistics, type Statistics } from "../calibrate/statistics-file.js";
+import { detectMask, tapModel, type Tap } from "../calibrate/taps.js";
+import type { ColumnOptions } from "../data/columns.js";
+import { batchesFor, type RunBatches } from "../data/run-batches.js";
+import { sampleRecords } from "../data/sample.js";
+import { createTokenizer } from "../data/tokenize.js";
+import { exportModel } from "../graph/export.js";
+import type { Model } from "../graph/model.js";
+import type { Site } from "../quant/sites.js";
+import type { OnProgress } from "../report/progress.js";
+import type { Port } from "../runtime/runtime.js";
+import type { Host, OpenedModel } from "./host.js";
+
+export interface CalibrationOptions {
+  readonly data: readonly string[];
+  readonly columns: ColumnOptions;
+  readonly samples: number;
+  readonly seed: number;
+  readonly maxLength?: number | undefined;
+  readonly onProgress: OnProgress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Calibrated {
+  readonly statistics: Statistics;
+  /** Rows that were run, and of these the ones that were cut to the model's length. */
+  readonly rows: number;
+  readonly truncated: number;
+  /** Texts that tokenized to nothing. */
+  readonly empty: number;
+}
+
+/** Tokens of a batch, padding included: small, since the inputs of all sites of a batch are held at once. */
+const BATCH_TOKENS = 1024;
+
+/** Names of the values that the sites of a plan need ranges of, each once. */
+export function activationsOf(sites: readonly Site[]): string[] {
+  const names = sites.flatMap((site) =>
+    site.kind === "linear" && !site.constantInput ? [site.activation.name] : [],
+  );
+  return [...new Set(names)];
+}
+
+/**
+ * Statistics of the inputs of all linear sites. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
+ * and tokenizer throw, StatisticsError, RuntimeFailedError, and the reason of an abort.
+ */
+export async function calibrateSites(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  sites: readonly Site[],
+  options: CalibrationOptions,
+): Promise<Calibrated> {
+  const names = activationsOf(sites);
+  const batches = await batchesOf(host, file, portsOf(model), options);
+  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
+  const mask = model.graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const taps = names
+    .filter((name) => !untapped.has(name))
+    .map((name): Tap => ({
+      name,
+      masked: detectMask(model.graph.value(name)?.shape, mask?.shape),
+    }));
+  const temporary = host.writeTemporary(exportModel(model), file.external);
+  try {
+    let done = 0;
+    const statistics = await calibrate({
+      runtime: host.runtime,
+      model: temporary.path,
+      taps,
+      batches: batches.batches,
+      statistics: emptyStatistics(
+        { model: file.path, options: { seed: options.seed }, units: batches.count },
+        taps.map(({ name }) => name),
+      ),
+      onUnit: () => {
+        done++;
+        options.onProgress({ step: "calibrating", done, total: batches.count, unit: "batches" });
+      },
+      signal: options.signal,
+    });
+    const { rows, truncated, empty } = batches;
+    return { statistics, rows, truncated, empty };
+  } finally {
+    temporary.release();
+  }
+}
+
+async function batchesOf(
+  host: Host,
+  file: OpenedModel,
+  inputs: readonly Port[],
+  { data, columns, samples, seed, maxLength, signal }: CalibrationOptions,
+): Promise<RunBatches> {
+  const source = host.records(data, columns);
+  const { records } = await sampleRecords(source, { samples, seed, ...(signal && { signal }) });
+  const ready = records.every((record) => "inputs" in record);
+  const tokenizer =
+    ready || file.folder === undefined ? undefined : createTokenizer(host.folderFiles(file.folder));
+  return batchesFor(inputs, tokenizer, records, { batchTokens: BATCH_TOKENS, maxLength });
+}
+
+function portsOf({ graph }: Model): Port[] {
+  return graph.inputs
+    .filter((value) => value.tensor === undefined)
+    .map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+}

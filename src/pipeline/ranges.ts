@@ -1,0 +1,80 @@
+// From statistics to a model and ranges ready for a static plan: smoothed where it pays, each range with room for values that nobody has seen.
+import { rangeGrowth } from "../calibrate/estimators.js";
+import type { Statistics } from "../calibrate/statistics-file.js";
+import type { TensorStatistics } from "../calibrate/tensor-statistics.js";
+import type { Model } from "../graph/model.js";
+import type { ChannelFacts } from "../improve/smooth-scales.js";
+import { smooth } from "../improve/smooth.js";
+import type { Range } from "../quant/plan.js";
+import { findSites, type Site } from "../quant/sites.js";
+
+export interface Ranged {
+  /** Sites of the model as it is now. */
+  readonly sites: readonly Site[];
+  readonly rangeOf: (site: Site) => Range | undefined;
+  /** Activations that were smoothed. */
+  readonly smoothed: number;
+}
+
+/** Most that a range is widened beyond what was seen. */
+const MOST_HEADROOM = 1.5;
+
+/** Smooths `model` in place (where asked), and gives the range of every site's activation. */
+export function rangesFrom(
+  model: Model,
+  sites: readonly Site[],
+  { tensors }: Statistics,
+  options: { readonly smooth: boolean },
+): Ranged {
+  const seen = (name: string): TensorStatistics | undefined => {
+    const tensor = tensors.get(name);
+    return tensor === undefined || tensor.count === 0 || tensor.nonFinite !== undefined
+      ? undefined
+      : tensor;
+  };
+  const { scales } = options.smooth
+    ? smooth(model, sites, (name) => factsOf(seen(name)))
+    : { scales: new Map<string, { source: string; scales: Float32Array }>() };
+  const ranges = new Map<string, Range>();
+  const rangeOf = (name: string): Range | undefined => {
+    const smoothing = scales.get(name);
+    const tensor = seen(smoothing?.source ?? name);
+    return tensor && rangeWithRoom(tensor, smoothing?.scales);
+  };
+  return {
+    sites: scales.size === 0 ? sites : findSites(model),
+    smoothed: scales.size,
+    rangeOf(site) {
+      if (site.kind !== "linear") return undefined;
+      const { name } = site.activation;
+      const range = ranges.get(name) ?? rangeOf(name);
+      if (range !== undefined) ranges.set(name, range);
+      return range;
+    },
+  };
+}
+
+function factsOf(tensor: TensorStatistics | undefined): ChannelFacts | undefined {
+  if (tensor?.channels === undefined) return undefined;
+  const { min, max } = tensor.extremes();
+  const rows = tensor.count / tensor.channels;
+  return {
+    lowest: Float64Array.from(min, (v) => Math.min(0, v)),
+    highest: Float64Array.from(max, (v) => Math.max(0, v)),
+    meanSquares: tensor.squares.numbers().map((sum) => sum / rows),
+  };
+}
+
+/** All that was seen, widened by as much as the whole sample went beyond its halves. */
+function rangeWithRoom(tensor: TensorStatistics, scales?: Float32Array): Range | undefined {
+  const { min, max } = tensor.extremes();
+  let [low, high] = [0, 0];
+  for (let c = 0; c < min.length; c++) {
+    const scale = scales?.[c] ?? 1;
+    low = Math.min(low, (min[c] as number) / scale);
+    high = Math.max(high, (max[c] as number) / scale);
+  }
+  if (!(high > low)) return undefined;
+  const room = Math.min(MOST_HEADROOM, rangeGrowth(tensor, scales));
+  return { min: low * room, max: high * room };
+}

@@ -1,0 +1,93 @@
+// Static plans: calibrates the float model on data, smooths it, and plans its sites with the ranges found.
+import { OptionError } from "../errors.js";
+import type { Model } from "../graph/model.js";
+import type { Plan } from "../quant/plan.js";
+import { findSites } from "../quant/sites.js";
+import type { OnProgress } from "../report/progress.js";
+import type { Target } from "../targets/target.js";
+import { calibrateSites } from "./calibration.js";
+import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
+import type { Host, OpenedModel } from "./host.js";
+import { prepare } from "./prepare.js";
+import { rangesFrom } from "./ranges.js";
+import { readGraph } from "./read.js";
+
+export interface StaticOptions extends PlanOptions {
+  readonly data?: string | readonly string[] | undefined;
+  readonly samples: number | "all";
+  readonly seed: number;
+  readonly maxLength?: number | undefined;
+  readonly textColumn?: string | undefined;
+  readonly pairColumn?: string | undefined;
+  readonly tokensColumn?: string | undefined;
+  readonly smooth: boolean;
+  readonly plan?: Plan | undefined;
+  readonly onProgress: OnProgress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Prepares `model` in place, calibrates it and plans its sites. Throws OptionError without data, what calibration throws, and as `planModel`.
+ */
+export async function planStatic(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  target: Target,
+  options: StaticOptions,
+): Promise<Planned> {
+  const { data, samples, seed, maxLength, onProgress, signal } = options;
+  if (data === undefined)
+    throw new OptionError(
+      "data",
+      "left out in static mode",
+      "a file of texts to calibrate with (--data train.jsonl)",
+    );
+  requireFloat(model);
+  const { rewrites } = prepare(model, target);
+  const found = findSites(model);
+  const start = host.now();
+  // Preparing is deterministic: a second copy has the same names, and may be given outputs of its own.
+  const copy = readGraph(file);
+  prepare(copy, target);
+  const calibrated = await calibrateSites(host, file, copy, found, {
+    data: typeof data === "string" ? [data] : data,
+    columns: {
+      text: options.textColumn,
+      textPair: options.pairColumn,
+      tokens: options.tokensColumn,
+    },
+    samples: samples === "all" ? Infinity : samples,
+    seed,
+    maxLength,
+    onProgress,
+    signal,
+  });
+  onProgress({ step: "smoothing", done: 0, total: 0 });
+  const ranged = rangesFrom(model, found, calibrated.statistics, options);
+  const planned = planSites(
+    ranged.sites,
+    target,
+    { ...options, rangeOf: ranged.rangeOf },
+    rewrites,
+  );
+  const { rows, truncated, empty, statistics } = calibrated;
+  return {
+    ...planned,
+    calibration: {
+      rows,
+      truncated,
+      empty,
+      smoothed: ranged.smoothed,
+      activations: statistics.tensors.size,
+      seconds: host.now() - start,
+    },
+    warnings: [...statistics.tensors].flatMap(([name, { nonFinite }]) =>
+      nonFinite === undefined
+        ? []
+        : [
+            `Activation "${name}" holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
+          ],
+    ),
+  };
+}
