@@ -1,6 +1,6 @@
 // The machine: processes timed from outside, what else runs meanwhile, and where large files go.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -26,13 +26,14 @@ export interface ProcessRun {
 const TIME = "/usr/bin/time";
 const FORMAT = "%e %U %S %M";
 
-/** Runs a program to its end, in the folder for large files: some leave theirs where they run. Throws where it fails, with what it wrote. */
+/** Runs a program to its end, in a folder that is taken away again: some leave copies of the model where they run. Throws where it fails. */
 export async function timedProcess(command: string, args: readonly string[]): Promise<ProcessRun> {
   if (!existsSync(TIME))
     throw new Error(`This bench needs GNU time as ${TIME} (package "time" on Linux)`);
+  const cwd = mkdtempSync(scratch("run-"));
   const child = spawn(TIME, ["-f", FORMAT, command, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    cwd: scratch(),
+    cwd,
   });
   const [stdout, stderr, status] = await Promise.all([
     textOf(child.stdout),
@@ -41,7 +42,7 @@ export async function timedProcess(command: string, args: readonly string[]): Pr
       child.on("error", reject);
       child.on("close", resolve);
     }),
-  ]);
+  ]).finally(() => rmSync(cwd, { recursive: true, force: true }));
   const lines = stderr.trimEnd().split("\n");
   if (status !== 0)
     throw new Error(

@@ -1,5 +1,6 @@
 // The peers' side of a comparison: onnxruntime's own quantizer, in a Python environment that the caller provides.
 import { rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { timedProcess, type ProcessRun } from "./machine.js";
 
@@ -36,7 +37,7 @@ export async function peerDynamic(
   const script = fileURLToPath(new URL("peer_dynamic.py", import.meta.url));
   rmSync(output, { force: true });
   const flags = preprocess ? ["--preprocess"] : [];
-  const run = await timedProcess(python, [script, model, output, ...flags]);
+  const run = await timedProcess(python, [script, resolve(model), resolve(output), ...flags]);
   const report = JSON.parse(run.stdout) as PeerReport;
   return { ...run, report, secondsOfUse: run.seconds - (report.seconds["failed"] ?? 0) };
 }
