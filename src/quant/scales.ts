@@ -4,9 +4,9 @@
 export const FULL_RANGE = 127;
 export const REDUCED_RANGE = 64;
 
-/** Where max |w| of a channel may fall when its scale is refined, in codes beyond the largest; below half a code it still rounds to the largest. */
+/** Where max |w| of a channel may fall when its scale is refined, in codes beyond the largest; well below half a code, so that it rounds to the largest. */
 const LOWEST = -4;
-const HIGHEST = 0.49;
+const HIGHEST = 0.4;
 /** Elements looked at per channel when refining; more gave no more on narrow models, and wide channels have nothing to gain. */
 const BUDGET = 256;
 

@@ -77,6 +77,7 @@ class Lowering {
   readonly #codes = new Map<string, Codes>();
   readonly #activations = new Map<Graph, Map<Value, Activation>>();
   readonly #fakes = new Map<Graph, Map<Value, Map<string, Value>>>();
+  #zero: Value | undefined;
   readonly #zeroPoints = new Map<number, Value>();
   readonly #root: Graph;
   readonly #tables: ReadonlySet<Value>;
@@ -114,13 +115,29 @@ class Lowering {
     const x = this.#fakeQuantized(at, inputOf(at, 0), range);
     const w = this.#dequantized(at, stored, weight);
     const product = emit(at, "MatMul", [x, w], {}, named(site, "int8"));
-    if (site.bias === undefined) return castTo(at, product, site.output.dtype);
+    if (site.bias === undefined) {
+      this.#keepFromRelu(site.output);
+      return castTo(at, product, site.output.dtype);
+    }
     // Where all dims but the last are known, or there are two, onnxruntime makes MatMul and Add a Gemm whose float bias keeps it in float; it leaves Sum alone.
     const dims = site.output.shape?.slice(0, -1);
     const open = dims !== undefined && dims.length > 1 && dims.some((d) => typeof d !== "number");
     const bias = castTo(at, site.bias, "float32");
     const sum = emit(at, open ? "Add" : "Sum", [product, bias], {}, named(site, "bias"));
     return castTo(at, sum, site.output.dtype);
+  }
+
+  /** onnxruntime leaves a product in float whose float result goes into Relu right away; Max with 0 is the same, and as fast. */
+  #keepFromRelu(output: Value): void {
+    for (const relu of [...output.consumers()]) {
+      if (relu.op !== "Relu" || output.dtype !== "float32") continue;
+      this.#zero ??= this.#root.addInitializer("zero", float32Tensor(0));
+      const result = emit(relu, "Max", [output, this.#zero]);
+      result.dtype = output.dtype;
+      result.shape = output.shape;
+      graphOf(relu).replaceUses(relu.output(), result);
+      graphOf(relu).removeNode(relu);
+    }
   }
 
   /** A product that no input reaches: the runtime folds it on loading, so the weight is dequantized and nothing else is rounded. */
