@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   data: "errors onnx runtime",
   tasks: "errors data",
   report: "",
-  improve: "errors onnx graph quant",
+  improve: "errors onnx graph ops quant",
   pipeline:
     "errors onnx graph ops passes quant calibrate improve targets runtime data tasks report",
   index: "errors onnx graph quant targets report pipeline",

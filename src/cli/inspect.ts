@@ -8,6 +8,7 @@ interface Options extends CommonOptions {
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
   readonly embeddings: boolean;
+  readonly outliers: boolean;
   readonly all?: boolean;
 }
 
@@ -18,6 +19,7 @@ export function inspectCommand(io: Io): Command {
     .addOption(modeOption())
     .addOption(targetOption())
     .option("--no-embeddings", "as in quantize: embedding tables stay in float")
+    .option("--no-outliers", "as in quantize: outlier channels are not set apart")
     .option("--all", "a line for each site, also where those of all layers are alike")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, options: Options) => {

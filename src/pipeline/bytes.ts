@@ -36,6 +36,7 @@ export function quantizeBytes(
     mode,
     reduceRange: false,
     embeddings: true,
+    outliers: true,
     exclude: [],
     ...rest,
   });

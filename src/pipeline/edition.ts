@@ -6,6 +6,8 @@ import {
   UnsupportedError,
 } from "../errors.js";
 import type { Model } from "../graph/model.js";
+import { setOutliersApart } from "../improve/outliers.js";
+import { inferTypes } from "../ops/infer.js";
 import { removeDead } from "../passes/dead.js";
 import { raiseOpset } from "../passes/opset.js";
 import { quantizedForm } from "../quant/already.js";
@@ -18,6 +20,8 @@ import { siteReports } from "./site-reports.js";
 
 export interface PlanOptions extends LoweringOptions {
   readonly mode: Mode;
+  /** Compute a few channels that would hold the whole range of an activation beside it, in float. */
+  readonly outliers: boolean;
   /** Patterns of site names, `*` for any text: only these, where given. */
   readonly include?: readonly string[] | undefined;
   /** Patterns of site names that stay in float. */
@@ -31,8 +35,8 @@ export interface Planned {
   readonly sites: readonly Site[];
   readonly plan: Plan;
   readonly reports: readonly SiteReport[];
-  /** How often each exact float rewrite applied. */
-  readonly rewrites: Readonly<Partial<Record<Rewrite, number>>>;
+  /** How often each exact float rewrite applied; `outlier` counts channels that were set apart. */
+  readonly rewrites: Readonly<Partial<Record<Rewrite | "outlier", number>>>;
   /** What ranges were calibrated with; absent where they are found at run time. */
   readonly calibration?: CalibrationReport;
   readonly warnings?: readonly string[];
@@ -42,7 +46,12 @@ export interface Planned {
 export function planModel(model: Model, target: Target, options: PlanOptions): Planned {
   requireFloat(model);
   const { rewrites } = prepare(model, target);
-  return planSites(findSites(model), target, options, rewrites);
+  const found = findSites(model);
+  const outlier = options.outliers ? setOutliersApart(model, found) : 0;
+  if (outlier === 0) return planSites(found, target, options, rewrites);
+  model.graph.sort();
+  inferTypes(model);
+  return planSites(findSites(model), target, options, { ...rewrites, outlier });
 }
 
 /** Plans the sites of a prepared model. Throws as `makePlan`. */

@@ -27,6 +27,8 @@ const choice = {
   reduceRange: flag(false),
   /** Store embedding tables in INT8. */
   embeddings: flag(true),
+  /** Set outlier channels of feed-forward blocks apart, in float. */
+  outliers: flag(true),
   /** Only sites of these names; `*` is any text. */
   include: v.optional(patterns),
   /** Sites of these names stay in float. */

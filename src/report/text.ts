@@ -16,6 +16,7 @@ const REWRITES: Readonly<Record<string, string>> = {
   gelu: "GELU",
   "nan-guard": "NaN guard",
   residual: "residual",
+  outlier: "outlier channel",
 };
 
 const RUNS: Readonly<Record<SiteReport["runs"], string>> = {

@@ -24,6 +24,7 @@ function lowered(
     mode: "dynamic",
     reduceRange: false,
     embeddings: true,
+    outliers: false,
     exclude: [],
     ...options,
   });
