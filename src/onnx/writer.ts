@@ -123,22 +123,30 @@ class Plan<N extends MessageName> {
     const output = new Output(this.total - this.#apart, this.#sizes);
     output.message(this.#message, this.#type);
     let from = 0;
-    for (const { at, size, read } of output.cuts) {
-      if (at > from) yield output.bytes.subarray(from, at);
-      from = at;
+    for (const { at, size, read, inPlace } of output.cuts) {
+      if (!inPlace && at > from) yield output.bytes.subarray(from, at);
       const bytes = read();
       if (bytes.length !== size)
         throw new Error(`internal: a blob of ${size} bytes gave ${bytes.length}`);
-      yield bytes;
+      if (inPlace) output.bytes.set(bytes, at);
+      else {
+        from = at;
+        yield bytes;
+      }
     }
     if (from < output.bytes.length) yield output.bytes.subarray(from);
   }
 }
 
+/** Smaller blobs are read at once: there are thousands of them in some models. */
+const IN_TURN = 256;
+
 interface Cut {
   readonly at: number;
   readonly size: number;
   readonly read: () => Uint8Array;
+  /** The blob's bytes go into the buffer, at a place that is kept for them. */
+  readonly inPlace: boolean;
 }
 
 class Output {
@@ -254,7 +262,13 @@ class Output {
 
   #blob(size: number, read: () => Uint8Array): void {
     if (size >= OWN_CHUNK) {
-      this.cuts.push({ at: this.#at, size, read });
+      this.cuts.push({ at: this.#at, size, read, inPlace: false });
+      return;
+    }
+    // Read in its turn: the scales of a weight are known once its codes, which stand before them, have been written.
+    if (size >= IN_TURN) {
+      this.cuts.push({ at: this.#at, size, read, inPlace: true });
+      this.#at += size;
       return;
     }
     const bytes = read();

@@ -129,8 +129,9 @@ class Lowering {
 
   /** onnxruntime leaves a product in float whose float result goes into Relu right away; Max with 0 is the same, and as fast. */
   #keepFromRelu(output: Value): void {
-    for (const relu of [...output.consumers()]) {
-      if (relu.op !== "Relu" || output.dtype !== "float32") continue;
+    if (output.dtype !== "float32") return;
+    const relus = [...output.consumers()].filter(({ op }) => op === "Relu");
+    for (const relu of relus) {
       this.#zero ??= this.#root.addInitializer("zero", float32Tensor(0));
       const result = emit(relu, "Max", [output, this.#zero]);
       result.dtype = output.dtype;
