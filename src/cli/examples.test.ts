@@ -50,10 +50,19 @@ describe("examples", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test("static.mjs finds ranges on reviews, and leaves nothing behind", () => {
+    const { status, stdout, stderr } = node("static.mjs");
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^calibrating: \d+ batches$/m);
+    expect(stdout).toMatch(/^128 rows; \d+ of \d+ activations smoothed\n25\.\d % of the size\n/);
+    expect(stdout).toMatch(/\d+\.\d dB signal-to-noise/);
+    expect(readdirSync(folder)).toEqual([]);
+  }, 60_000);
+
   test("browser-bytes.mjs quantizes in memory, without a runtime", () => {
     const { status, stdout, stderr } = node("browser-bytes.mjs");
     expect([status, stderr]).toEqual([0, ""]);
-    expect(stdout).toMatch(/^28269204 bytes → 7\d{6} bytes\n18 of 29 sites in INT8\n/);
+    expect(stdout).toMatch(/^28269204 bytes → 7\d{6} bytes\n18 of 33 sites in INT8\n/);
     expect(readdirSync(folder)).toEqual([]);
   });
 });
