@@ -59,7 +59,7 @@ export function quantizeCommand(io: Io): Command {
     .option("--no-smooth", "do not move size from activations into weights")
     .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
     .option("--no-embeddings", "leave embedding tables in float")
-    .option("--no-outliers", "do not set outlier channels apart (dynamic mode)")
+    .option("--no-outliers", "do not set outlier channels apart")
     .option(
       "--include <pattern>",
       "quantize only sites of this name; * is any text (repeatable)",

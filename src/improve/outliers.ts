@@ -288,6 +288,7 @@ function clearColumns(graph: Graph, ups: readonly LinearSite[], channels: readon
     const reader = biasAdd ?? node;
     reader.setInput(reader.inputs.indexOf(bias), made);
   }
+  takeName(graph, bias, made);
 }
 
 function replaceConstant(
@@ -296,9 +297,8 @@ function replaceConstant(
   source: Tensor,
   change: (values: Float32Array) => void,
 ): void {
-  const { name } = value;
   const made = graph.addInitializer(
-    `${name}_cleared`,
+    `${value.name}_cleared`,
     lazyTensor("float32", source.dims, () => {
       const values = floatsOf(source).slice();
       change(values);
@@ -306,7 +306,13 @@ function replaceConstant(
     }),
   );
   graph.replaceUses(value, made);
-  graph.rename(value, graph.freshName(`${name}_whole`));
+  takeName(graph, value, made);
+}
+
+/** The new constant goes by the old one's name, which the site has its name from. */
+function takeName(graph: Graph, old: Value, made: Value): void {
+  const { name } = old;
+  graph.rename(old, graph.freshName(`${name}_whole`));
   graph.rename(made, name);
 }
 

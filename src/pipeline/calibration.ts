@@ -36,7 +36,7 @@ export interface Calibrated {
 const BATCH_TOKENS = 1024;
 
 /** Names of the values that the sites of a plan need ranges of, each once. */
-export function activationsOf(sites: readonly Site[]): string[] {
+function activationsOf(sites: readonly Site[]): string[] {
   const names = sites.flatMap((site) =>
     site.kind === "linear" && !site.constantInput ? [site.activation.name] : [],
   );

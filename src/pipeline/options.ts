@@ -61,7 +61,7 @@ const writing = {
   force: flag(false),
   /** Compare the result with the float model. */
   check: flag(true),
-  /** Of the check's made-up inputs. */
+  /** Of the sample of data, and of the check's made-up inputs. */
   seed,
 };
 

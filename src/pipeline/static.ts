@@ -1,6 +1,8 @@
 // Static plans: calibrates the float model on data, smooths it, and plans its sites with the ranges found.
 import { OptionError } from "../errors.js";
 import type { Model } from "../graph/model.js";
+import { setOutliersApart } from "../improve/outliers.js";
+import { inferTypes } from "../ops/infer.js";
 import type { Plan } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
@@ -26,6 +28,14 @@ export interface StaticOptions extends PlanOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+function setApartIn(model: Model): number {
+  const count = setOutliersApart(model, findSites(model));
+  if (count === 0) return 0;
+  model.graph.sort();
+  inferTypes(model);
+  return count;
+}
+
 /**
  * Prepares `model` in place, calibrates it and plans its sites. Throws OptionError without data, what calibration throws, and as `planModel`.
  */
@@ -45,11 +55,13 @@ export async function planStatic(
     );
   requireFloat(model);
   const { rewrites } = prepare(model, target);
+  const outlier = options.outliers ? setApartIn(model) : 0;
   const found = findSites(model);
   const start = host.now();
   // Preparing is deterministic: a second copy has the same names, and may be given outputs of its own.
   const copy = readGraph(file);
   prepare(copy, target);
+  if (options.outliers) setApartIn(copy);
   const calibrated = await calibrateSites(host, file, copy, found, {
     data: typeof data === "string" ? [data] : data,
     columns: {
@@ -69,7 +81,7 @@ export async function planStatic(
     ranged.sites,
     target,
     { ...options, rangeOf: ranged.rangeOf },
-    rewrites,
+    outlier === 0 ? rewrites : { ...rewrites, outlier },
   );
   const { rows, truncated, empty, statistics } = calibrated;
   return {
