@@ -43,7 +43,8 @@ export function lowestNoise(
   const ratios = Object.entries(reference).flatMap(([name, tensor]) => {
     const [a, b] = [realsOf(tensor), candidate[name] && realsOf(candidate[name])];
     if (a === undefined) return [];
-    return [b === undefined || a.length !== b.length ? -Infinity : signalToNoise(a, b)];
+    if (b === undefined || a.length !== b.length) return [-Infinity];
+    return [signalToNoise({ reference: a, candidate: b })];
   });
   return ratios.length === 0 ? NaN : Math.min(...ratios);
 }

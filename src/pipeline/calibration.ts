@@ -10,7 +10,7 @@ import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import type { Site } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
-import type { Port } from "../runtime/runtime.js";
+import type { Feeds, Port } from "../runtime/runtime.js";
 import type { Host, OpenedModel } from "./host.js";
 
 export interface CalibrationOptions {
@@ -89,18 +89,38 @@ export async function calibrateSites(
   }
 }
 
+/** Rows that the check runs, of another draw than those that calibration saw. */
+const CHECK_ROWS = 16;
+
+/** Feeds of a few rows of the data, for the check. Throws what data and tokenizer throw. */
+export async function feedsFromData(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  options: Omit<CalibrationOptions, "samples" | "onProgress">,
+): Promise<Feeds[]> {
+  const drawn = { ...options, samples: CHECK_ROWS, seed: options.seed + 1 };
+  const { batches } = await batchesOf(host, file, portsOf(model), drawn, 1);
+  return [...batches].map(({ feeds }) => feeds);
+}
+
 async function batchesOf(
   host: Host,
   file: OpenedModel,
   inputs: readonly Port[],
-  { data, columns, samples, seed, maxLength, signal }: CalibrationOptions,
+  { data, columns, samples, seed, maxLength, signal }: Omit<CalibrationOptions, "onProgress">,
+  batchSize?: number,
 ): Promise<RunBatches> {
   const source = host.records(data, columns);
   const { records } = await sampleRecords(source, { samples, seed, ...(signal && { signal }) });
   const ready = records.every((record) => "inputs" in record);
   const tokenizer =
     ready || file.folder === undefined ? undefined : createTokenizer(host.folderFiles(file.folder));
-  return batchesFor(inputs, tokenizer, records, { batchTokens: BATCH_TOKENS, maxLength });
+  return batchesFor(inputs, tokenizer, records, {
+    batchSize,
+    batchTokens: BATCH_TOKENS,
+    maxLength,
+  });
 }
 
 function portsOf({ graph }: Model): Port[] {

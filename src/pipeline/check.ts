@@ -22,6 +22,13 @@ export function checkFeeds(model: Model, seed: number): Feeds[] {
   return shapeOf(feeds[0]) === shapeOf(feeds[1]) ? feeds.slice(0, 1) : feeds;
 }
 
+export interface CheckInputs {
+  readonly feeds: readonly Feeds[];
+  /** Where they come from. */
+  readonly inputs: CheckReport["inputs"];
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Loads both models in turn, so that memory holds one at a time. Inputs that the float model itself does not run with (an export may be tied to
  * the shape it was traced with) do not count, as long as others are left. Throws RuntimeFailedError, with the model's path, where one of
@@ -31,8 +38,7 @@ export async function checkEdition(
   runtime: Runtime,
   reference: string,
   candidate: string,
-  feeds: readonly Feeds[],
-  signal?: AbortSignal,
+  { feeds, inputs, signal }: CheckInputs,
 ): Promise<CheckReport> {
   const expected = await outputsOf(runtime, reference, feeds, signal);
   const run = expected.flatMap((results, i) => {
@@ -53,28 +59,29 @@ export async function checkEdition(
         throw new Error(`internal: output "${name}" is missing`);
       return [left, right];
     });
-    return compare(name, pairs);
+    return compare(name, pairs, inputs === "data");
   });
   const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
   return {
-    inputs: "synthetic",
-    shapes: used.map(shapeOf),
+    inputs,
+    shapes: inputs === "data" ? [`${used.length} rows`] : used.map(shapeOf),
     outputs,
     ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
   };
 }
 
 /** What the user must not overlook. */
-export function checkWarnings({ outputs }: CheckReport): string[] {
+export function checkWarnings({ outputs, inputs }: CheckReport): string[] {
+  const on = inputs === "data" ? "rows of the data" : "made-up inputs";
   return outputs.flatMap(({ name, snrDb = Infinity, agreement = 1 }) => {
     if (snrDb < LOW_SNR_DB)
       return [
-        `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on made-up inputs, ` +
+        `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on ${on}, ` +
           `where at least ${LOW_SNR_DB} is expected. Measure the accuracy on data of yours before using this edition.`,
       ];
     if (agreement < LOW_AGREEMENT)
       return [
-        `Output "${name}" equals the float model's in ${(agreement * 100).toFixed(0)} % of its elements only, on made-up inputs. ` +
+        `Output "${name}" equals the float model's in ${(agreement * 100).toFixed(0)} % of its elements only, on ${on}. ` +
           `Measure the accuracy on data of yours before using this edition.`,
       ];
     return [];
@@ -106,19 +113,26 @@ function failureOf(error: unknown): RuntimeFailedError {
   throw error;
 }
 
+/** Rows of data count together, since one alone may have next to no signal; of made-up inputs the worst counts. */
 function compare(
   name: string,
   pairs: readonly (readonly [RuntimeTensor, RuntimeTensor])[],
+  together: boolean,
 ): CheckReport["outputs"][number] {
-  const ratios = pairs.flatMap(([left, right]) => {
+  const reals = pairs.flatMap(([left, right]) => {
     const [reference, candidate] = [realsOf(left), realsOf(right)];
-    return reference === undefined || candidate === undefined
-      ? []
-      : [signalToNoise(reference, candidate)];
+    return reference === undefined || candidate === undefined ? [] : [{ reference, candidate }];
   });
-  return ratios.length > 0
-    ? { name, snrDb: Math.min(...ratios) }
-    : { name, agreement: Math.min(...pairs.map(([left, right]) => agreementOf(left, right))) };
+  if (reals.length > 0) {
+    const snrDb = together
+      ? signalToNoise(...reals)
+      : Math.min(...reals.map((pair) => signalToNoise(pair)));
+    return { name, snrDb };
+  }
+  return {
+    name,
+    agreement: Math.min(...pairs.map(([left, right]) => agreementOf(left, right))),
+  };
 }
 
 /** `3 × 40`: the dims of the first input, which is the widest that there is to tell. */

@@ -2,20 +2,26 @@
 import { float16ToFloat32 } from "../onnx/float.js";
 import type { RuntimeTensor } from "../runtime/runtime.js";
 
+export interface NoisePair {
+  readonly reference: ArrayLike<number>;
+  readonly candidate: ArrayLike<number>;
+}
+
 /**
- * 10 · log10(Σ reference² / Σ (reference − candidate)²) in dB, summed in float64. Infinity where nothing differs, −Infinity where one has a
- * NaN or an infinity that the other has not; where both have the same one, it does not count.
+ * 10 · log10(Σ reference² / Σ (reference − candidate)²) in dB over all pairs together, summed in float64. Infinity where nothing differs,
+ * −Infinity where one has a NaN or an infinity that the other has not; where both have the same one, it does not count.
  */
-export function signalToNoise(reference: ArrayLike<number>, candidate: ArrayLike<number>): number {
+export function signalToNoise(...pairs: readonly NoisePair[]): number {
   let signal = 0;
   let noise = 0;
-  for (let i = 0; i < reference.length; i++) {
-    const r = reference[i] as number;
-    const c = candidate[i] as number;
-    if (Object.is(r, c) && !Number.isFinite(r)) continue;
-    signal += r * r;
-    noise += (r - c) ** 2;
-  }
+  for (const { reference, candidate } of pairs)
+    for (let i = 0; i < reference.length; i++) {
+      const r = reference[i] as number;
+      const c = candidate[i] as number;
+      if (Object.is(r, c) && !Number.isFinite(r)) continue;
+      signal += r * r;
+      noise += (r - c) ** 2;
+    }
   if (Number.isNaN(noise) || noise === Infinity) return -Infinity;
   return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
 }

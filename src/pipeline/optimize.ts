@@ -47,7 +47,7 @@ export async function optimizeModel(
     const check = await undoOnFailure(host, written.files, async () => {
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
-      return checkEdition(host.runtime, file.path, output, feeds, signal);
+      return checkEdition(host.runtime, file.path, output, { feeds, inputs: "synthetic", signal });
     });
     const end = host.now();
     const report: OptimizeReport = {

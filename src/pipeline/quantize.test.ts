@@ -240,6 +240,62 @@ describe("quantize", () => {
   });
 });
 
+describe("with data", () => {
+  const lines = (rows: number) =>
+    Array.from({ length: rows }, (_, r) =>
+      JSON.stringify({
+        inputs: { input_ids: [Array.from({ length: 6 }, (__, i) => (r * 7 + i * 13) % 400)] },
+      }),
+    ).join("\n");
+
+  test("static mode finds ranges on it, and the check runs rows of it", async () => {
+    const path = save("model.onnx", classifier);
+    writeFileSync(at("feeds.jsonl"), lines(40));
+    const { report } = await quantize(path, { mode: "static", data: at("feeds.jsonl") });
+    expect(report.calibration).toMatchObject({ rows: 40, activations: 3, empty: 0, truncated: 0 });
+    expect(report.check).toMatchObject({ inputs: "data", shapes: ["16 rows"] });
+    expect(report.check?.snrDb).toBeGreaterThan(28);
+    expect(report.sites.map((site) => site.runs)).toEqual(["stored", "int8", "int8", "float"]);
+  });
+
+  test("a static plan is followed with the ranges that it holds, the same bytes each time", async () => {
+    const path = save("model.onnx", classifier);
+    writeFileSync(at("feeds.jsonl"), lines(40));
+    const options = { mode: "static", data: at("feeds.jsonl"), check: false } as const;
+    await quantize(path, { ...options, output: at("a.onnx"), writePlan: at("plan.json") });
+    await quantize(path, { ...options, output: at("b.onnx"), plan: at("plan.json") });
+    expect(readFileSync(at("b.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
+    const plan = JSON.parse(readFileSync(at("plan.json"), "utf8")) as {
+      sites: Record<string, { activation: { range: { min: number; max: number } } }>;
+    };
+    const range = plan.sites["layer.0.up"]?.activation.range;
+    expect(range?.min).toBeLessThan(0);
+    expect(range?.max).toBeGreaterThan(0);
+  });
+
+  test("dynamic mode checks itself on it", async () => {
+    const path = save("model.onnx", classifier);
+    writeFileSync(at("feeds.jsonl"), lines(40));
+    const { report } = await quantize(path, { data: at("feeds.jsonl") });
+    expect(report.check?.inputs).toBe("data");
+  });
+
+  test.each([
+    ["no data at all", {}, /Option "data"/],
+    ["a missing file", { data: "none.jsonl" }, /none.jsonl: it does not exist/],
+    ["feeds of another model", { data: "other.jsonl" }, /other.jsonl, line 1.*input_ids/s],
+    ["texts without a tokenizer", { data: "texts.jsonl" }, /tokenizer/],
+  ])("%s is an error, and nothing is left behind", async (_, options, message) => {
+    const path = save("model.onnx", classifier);
+    writeFileSync(at("other.jsonl"), JSON.stringify({ inputs: { pixels: [[1]] } }));
+    writeFileSync(at("texts.jsonl"), JSON.stringify({ text: "a text" }));
+    const before = readdirSync(folder);
+    const settings = "data" in options ? { data: at(options.data) } : {};
+    await expect(quantize(path, { mode: "static", ...settings })).rejects.toThrow(message);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+});
+
 describe("what cannot be quantized is an error that says why", () => {
   const cases: Record<string, [build: (b: Builder) => void, options: object, message: RegExp]> = {
     "a graph without products": [

@@ -1,12 +1,15 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
 import { exportModel } from "../graph/export.js";
+import type { Model } from "../graph/model.js";
+import type { Feeds } from "../runtime/runtime.js";
 import { parsePlan, planToJson, type Plan } from "../quant/plan.js";
 import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
 import { targetFor } from "../targets/all.js";
+import { feedsFromData } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
-import { planStatic } from "./static.js";
-import type { Host } from "./host.js";
+import { dataOptions, planStatic, type DataSettings } from "./static.js";
+import type { Host, OpenedModel } from "./host.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
 
@@ -47,7 +50,7 @@ export async function quantizeModel(
         ? await planStatic(host, file, model, target, { ...settings, plan: given, onProgress })
         : planModel(model, target, { ...settings, plan: given });
     const { sites, plan, reports, rewrites, calibration, warnings = [] } = planned;
-    const feeds = settings.check ? checkFeeds(model, settings.seed) : [];
+    const feeds = settings.check ? await feedsFor(host, file, model, settings) : [];
     lowerPlan(model, sites, plan, target);
     const afterPlan = host.now();
 
@@ -62,7 +65,8 @@ export async function quantizeModel(
         host.writeText(settings.writePlan, planToJson(plan), force);
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
-      return checkEdition(host.runtime, file.path, output, feeds, signal);
+      const inputs = settings.data === undefined ? "synthetic" : "data";
+      return checkEdition(host.runtime, file.path, output, { feeds, inputs, signal });
     });
     const end = host.now();
     const report: QuantizeReport = {
@@ -91,6 +95,19 @@ export async function quantizeModel(
   } finally {
     file.close();
   }
+}
+
+/** The user's data where there is some, else made-up inputs. */
+function feedsFor(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  settings: DataSettings,
+): Feeds[] | Promise<Feeds[]> {
+  const { data, seed } = settings;
+  return data === undefined
+    ? checkFeeds(model, seed)
+    : feedsFromData(host, file, model, dataOptions(settings, data));
 }
 
 /** transformers.js loads `model_quantized.onnx` for `dtype: "q8"`. */

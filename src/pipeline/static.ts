@@ -3,29 +3,46 @@ import { OptionError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { setOutliersApart } from "../improve/outliers.js";
 import { inferTypes } from "../ops/infer.js";
-import type { Plan } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
 import type { Target } from "../targets/target.js";
-import { calibrateSites } from "./calibration.js";
+import { calibrateSites, type CalibrationOptions } from "./calibration.js";
 import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
 import { rangesFrom } from "./ranges.js";
 import { readGraph } from "./read.js";
 
-export interface StaticOptions extends PlanOptions {
+/** Where texts come from and how they are read, as the user says it. */
+export interface DataSettings {
   readonly data?: string | readonly string[] | undefined;
-  readonly samples: number | "all";
   readonly seed: number;
   readonly maxLength?: number | undefined;
   readonly textColumn?: string | undefined;
   readonly pairColumn?: string | undefined;
   readonly tokensColumn?: string | undefined;
-  readonly smooth: boolean;
-  readonly plan?: Plan | undefined;
-  readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface StaticOptions extends PlanOptions, DataSettings {
+  readonly samples: number | "all";
+  readonly smooth: boolean;
+  readonly onProgress: OnProgress;
+}
+
+/** The same for the step that reads them. */
+export function dataOptions(
+  settings: DataSettings,
+  data: string | readonly string[],
+): Omit<CalibrationOptions, "samples" | "onProgress"> {
+  const { seed, maxLength, signal, textColumn, pairColumn, tokensColumn } = settings;
+  return {
+    data: typeof data === "string" ? [data] : data,
+    columns: { text: textColumn, textPair: pairColumn, tokens: tokensColumn },
+    seed,
+    maxLength,
+    signal,
+  };
 }
 
 function setApartIn(model: Model): number {
@@ -46,7 +63,7 @@ export async function planStatic(
   target: Target,
   options: StaticOptions,
 ): Promise<Planned> {
-  const { data, samples, seed, maxLength, onProgress, signal } = options;
+  const { data, samples, onProgress } = options;
   if (data === undefined)
     throw new OptionError(
       "data",
@@ -63,17 +80,9 @@ export async function planStatic(
   prepare(copy, target);
   if (options.outliers) setApartIn(copy);
   const calibrated = await calibrateSites(host, file, copy, found, {
-    data: typeof data === "string" ? [data] : data,
-    columns: {
-      text: options.textColumn,
-      textPair: options.pairColumn,
-      tokens: options.tokensColumn,
-    },
+    ...dataOptions(options, data),
     samples: samples === "all" ? Infinity : samples,
-    seed,
-    maxLength,
     onProgress,
-    signal,
   });
   onProgress({ step: "smoothing", done: 0, total: 0 });
   const ranged = rangesFrom(model, found, calibrated.statistics, options);

@@ -17,9 +17,9 @@ export interface SiteReport {
 /** How close the written model is to the float model on the same inputs. */
 export interface CheckReport {
   readonly inputs: "synthetic" | "data";
-  /** batch × length of the inputs. */
+  /** batch × length of the inputs; of data, how many rows. */
   readonly shapes: readonly string[];
-  /** Per output, the lowest over all inputs; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. */
+  /** Per output, the lowest over all made-up inputs, or that of all rows of data together; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. */
   readonly outputs: readonly {
     readonly name: string;
     readonly snrDb?: number;

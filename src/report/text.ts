@@ -162,7 +162,7 @@ function check(report: CheckReport | undefined, style: Style): string | Cell {
   );
   return (
     `${outputs.join(", ")}; against the float model ` +
-    `${report.inputs === "synthetic" ? "on synthetic inputs" : "on data"} ${report.shapes.join(", ")}`
+    `${report.inputs === "synthetic" ? "on synthetic inputs" : "on data:"} ${report.shapes.join(", ")}`
   );
 }
 
