@@ -221,16 +221,21 @@ const ZERO_AT_ZERO: ReadonlySet<string> = new Set([
 
 function setApart(graph: Graph, { up, down, between }: Block, channels: readonly number[]): void {
   const at = down.node;
-  const name = down.weight.initializer.name;
   const m = channels.length;
-  const narrow = (what: string, dims: readonly number[], values: Float32Array): Value =>
-    graph.addInitializer(`${name}_outlier_${what}`, tensorOf("float32", dims, values));
-  const columns = narrow("columns", [up.weight.rows, m], columnsOf(up, channels));
-  const rows = narrow("rows", [m, down.weight.cols], rowsOf(down, channels));
+  // Names by which a reader of the sites sees what they belong to.
+  const narrow = (
+    site: LinearSite,
+    what: string,
+    dims: readonly number[],
+    values: Float32Array,
+  ): Value =>
+    graph.addInitializer(`${site.name}.outliers.${what}`, tensorOf("float32", dims, values));
+  const columns = narrow(up, "weight", [up.weight.rows, m], columnsOf(up, channels));
+  const rows = narrow(down, "weight", [m, down.weight.cols], rowsOf(down, channels));
   let value = emit(at, "MatMul", [up.activation, columns]);
   const bias = up.bias?.tensor;
   if (bias !== undefined)
-    value = emit(at, "Add", [value, narrow("bias", [m], pickFrom(floatsOf(bias), channels))]);
+    value = emit(at, "Add", [value, narrow(up, "bias", [m], pickFrom(floatsOf(bias), channels))]);
   const copies = new Map<Value, Value>([[up.output, value]]);
   for (const node of between) {
     const inputs = node.inputs.map((input) => input && (copies.get(input) ?? input));
