@@ -1,19 +1,28 @@
 // Octavo for Node: the verbs, bound to files and to onnxruntime-node.
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { locateModel, readFolder } from "./data/folder.js";
 import { openRecords } from "./data/record-files.js";
-import { PlanError } from "./errors.js";
+import { PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
 import type { Host } from "./pipeline/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
 import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
-import type { InspectOptions, OptimizeOptions, QuantizeOptions } from "./pipeline/options.js";
+import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
+import type {
+  CalibrateOptions,
+  InspectOptions,
+  OptimizeOptions,
+  QuantizeOptions,
+} from "./pipeline/options.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
 import type { InspectReport } from "./report/report.js";
 import { ortNode } from "./runtime/ort-node.js";
+
+const HASHED_AT_ONCE = 2 ** 24;
 
 const host: Host = {
   runtime: ortNode,
@@ -40,6 +49,17 @@ const host: Host = {
   folderFiles: readFolder,
   writeText: writeTextFile,
   readPlan: (path) => readText(path, (detail) => new PlanError(detail, path)),
+  readStatistics: (path) =>
+    readText(
+      path,
+      (detail) => new StatisticsError(detail, "a file of octavo calibrate", "Name another.", path),
+    ),
+  fingerprint({ source }) {
+    const hash = createHash("sha256");
+    for (let at = 0; at < source.size; at += HASHED_AT_ONCE)
+      hash.update(source.read(at, Math.min(HASHED_AT_ONCE, source.size - at)));
+    return `sha256:${hash.digest("hex")}`;
+  },
   remove(files) {
     for (const file of files) rmSync(file, { force: true });
   },
@@ -78,6 +98,17 @@ export function quantize(model: string, options: QuantizeOptions = {}): Promise<
   return quantizeModel(host, model, options);
 }
 
+/**
+ * Statistics of a model on data, or of a shard of it, into a file; or the merge of such files. `quantize` takes it as `stats`. Throws as
+ * `quantize`, and StatisticsError.
+ */
+export function calibrate(
+  model: string | undefined,
+  options: CalibrateOptions,
+): Promise<CalibratedFile> {
+  return calibrateModel(host, model, options);
+}
+
 /** What is in a model, and what would run in INT8. Throws as `quantize`. */
 export function inspect(model: string, options: InspectOptions = {}): Promise<InspectReport> {
   return inspectModel(host, model, options);
@@ -89,12 +120,19 @@ export function optimize(model: string, options: OptimizeOptions = {}): Promise<
 }
 
 export * from "./errors.js";
-export type { InspectOptions, OptimizeOptions, QuantizeOptions } from "./pipeline/options.js";
+export type {
+  CalibrateOptions,
+  InspectOptions,
+  OptimizeOptions,
+  QuantizeOptions,
+} from "./pipeline/options.js";
+export type { CalibratedFile } from "./pipeline/calibrate.js";
 export type { Optimized } from "./pipeline/optimize.js";
 export type { Quantized } from "./pipeline/quantize.js";
 export type { TargetName } from "./targets/all.js";
 export type { OnProgress, Progress } from "./report/progress.js";
 export type {
+  CalibrateReport,
   CheckReport,
   InspectReport,
   OptimizeReport,

@@ -31,6 +31,7 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "node:fs":
     "onnx/file-source.ts onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
   "node:path": "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
+  "node:crypto": "node.ts",
   "node:module": "runtime/ort-node.ts cli/",
   "node:os": "node.ts cli/",
   "node:url": "cli/",

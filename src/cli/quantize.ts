@@ -17,6 +17,7 @@ interface Options extends CommonOptions {
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
   readonly data?: string[];
+  readonly stats?: string;
   readonly samples: number;
   readonly maxLength?: number;
   readonly textColumn?: string;
@@ -51,6 +52,7 @@ export function quantizeCommand(io: Io): Command {
       "texts to find ranges with: JSONL, CSV, TSV, Parquet, a folder (repeatable; static mode)",
       collect,
     )
+    .option("--stats <file>", "statistics of octavo calibrate, in place of data (static mode)")
     .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
     .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
     .option("--text-column <name>", "the column of the text")

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { OctavoError } from "../errors.js";
 import { styleFor } from "../report/style.js";
+import { calibrateCommand } from "./calibrate.js";
 import { demoCommand } from "./demo.js";
 import { inspectCommand } from "./inspect.js";
 import type { Io } from "./io.js";
@@ -14,7 +15,7 @@ const DONE = 0;
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
-const COMMANDS = [quantizeCommand, inspectCommand, optimizeCommand, demoCommand];
+const COMMANDS = [quantizeCommand, calibrateCommand, inspectCommand, optimizeCommand, demoCommand];
 
 /** Runs `octavo` with arguments; resolves to the exit status. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -45,7 +46,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) return failed(error, reporter, io);
     if (error.exitCode === 0) return DONE;
-    return wrongUsage(complaint, reporter, io);
+    // What a command finds wrong after parsing was not printed by the parser.
+    return wrongUsage(complaint || `error: ${error.message}`, reporter, io);
   }
 }
 
@@ -111,6 +113,8 @@ const EXAMPLES = `
 Examples:
   octavo quantize ./my-model         an INT8 edition of a Hugging Face folder or an .onnx file
   octavo inspect ./my-model          what is in it, and what will run in INT8
+  octavo calibrate ./my-model --data train.jsonl -o stats.json
+                                     ranges of activations, kept for quantize --stats
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
   octavo demo                        the embedded model, before and after
 

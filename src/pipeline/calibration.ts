@@ -1,10 +1,15 @@
 // Calibration as a step: the float model over a sample of data, listened to at the inputs of its sites; statistics out.
 import { calibrate } from "../calibrate/calibrate.js";
-import { emptyStatistics, type Statistics } from "../calibrate/statistics-file.js";
+import {
+  emptyStatistics,
+  type Statistics,
+  type StatisticsOptions,
+} from "../calibrate/statistics-file.js";
 import { detectMask, tapModel, type Tap } from "../calibrate/taps.js";
 import type { ColumnOptions } from "../data/columns.js";
-import { batchesFor, type RunBatches } from "../data/run-batches.js";
+import { batchesFor, type RunBatch, type RunBatches } from "../data/run-batches.js";
 import { sampleRecords } from "../data/sample.js";
+import { checkShard, type Shard } from "../data/units.js";
 import { createTokenizer } from "../data/tokenize.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
@@ -19,9 +24,15 @@ export interface CalibrationOptions {
   readonly samples: number;
   readonly seed: number;
   readonly maxLength?: number | undefined;
+  /** Setting outliers apart names tensors and changes them: statistics of one setting do not fit the other. */
+  readonly outliers: boolean;
+  /** The part of the batches that is run; default: all. */
+  readonly shard?: Shard | undefined;
   readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
 }
+
+type DataOptions = Omit<CalibrationOptions, "samples" | "outliers" | "onProgress">;
 
 export interface Calibrated {
   readonly statistics: Statistics;
@@ -66,19 +77,22 @@ export async function calibrateSites(
     }));
   const temporary = host.writeTemporary(exportModel(model), file.external);
   try {
+    const { shard = { index: 0, count: 1 } } = options;
+    checkShard(shard);
+    const total = Math.ceil((batches.count - shard.index) / shard.count);
     let done = 0;
     const statistics = await calibrate({
       runtime: host.runtime,
       model: temporary.path,
       taps,
-      batches: batches.batches,
+      batches: partOf(batches, shard),
       statistics: emptyStatistics(
-        { model: file.path, options: { seed: options.seed }, units: batches.count },
+        { model: host.fingerprint(file), options: decisive(options), units: batches.count },
         taps.map(({ name }) => name),
       ),
       onUnit: () => {
         done++;
-        options.onProgress({ step: "calibrating", done, total: batches.count, unit: "batches" });
+        options.onProgress({ step: "calibrating", done, total, unit: "batches" });
       },
       signal: options.signal,
     });
@@ -89,6 +103,20 @@ export async function calibrateSites(
   }
 }
 
+/** All that decides what the batches hold and what the tensors are. */
+function decisive({ samples, seed, maxLength, outliers }: CalibrationOptions): StatisticsOptions {
+  return {
+    samples: Number.isFinite(samples) ? samples : "all",
+    seed,
+    maxLength: maxLength ?? null,
+    outliers,
+  };
+}
+
+function* partOf({ batches }: RunBatches, { index, count }: Shard): Generator<RunBatch> {
+  for (const batch of batches) if (batch.unit % count === index) yield batch;
+}
+
 /** Rows that the check runs, of another draw than those that calibration saw. */
 const CHECK_ROWS = 16;
 
@@ -97,7 +125,7 @@ export async function feedsFromData(
   host: Host,
   file: OpenedModel,
   model: Model,
-  options: Omit<CalibrationOptions, "samples" | "onProgress">,
+  options: DataOptions,
 ): Promise<Feeds[]> {
   const drawn = { ...options, samples: CHECK_ROWS, seed: options.seed + 1 };
   const { batches } = await batchesOf(host, file, portsOf(model), drawn, 1);
@@ -108,7 +136,7 @@ async function batchesOf(
   host: Host,
   file: OpenedModel,
   inputs: readonly Port[],
-  { data, columns, samples, seed, maxLength, signal }: Omit<CalibrationOptions, "onProgress">,
+  { data, columns, samples, seed, maxLength, signal }: DataOptions & { readonly samples: number },
   batchSize?: number,
 ): Promise<RunBatches> {
   const source = host.records(data, columns);

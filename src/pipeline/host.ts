@@ -38,6 +38,8 @@ export interface Host {
     model: ModelProto,
     external: ExternalData,
   ): { readonly path: string; release(): void };
+  /** Hash of a model's file. */
+  fingerprint(file: OpenedModel): string;
   /** Data files as records. Throws DataError. */
   records(paths: readonly string[], columns: ColumnOptions): RecordSource;
   /** The JSON files of a model's folder. Throws ModelFolderError. */
@@ -45,6 +47,8 @@ export interface Host {
   writeText(path: string, text: string, force: boolean): void;
   /** Throws PlanError where there is no such file. */
   readPlan(path: string): string;
+  /** Throws StatisticsError where there is no such file. */
+  readStatistics(path: string): string;
   remove(files: readonly string[]): void;
   /** Highest resident memory of the process so far, bytes. */
   peakMemory(): number;

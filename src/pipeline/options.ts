@@ -50,6 +50,8 @@ const calibration = {
   textColumn: v.optional(path),
   pairColumn: v.optional(path),
   tokensColumn: v.optional(path),
+  /** Statistics of octavo calibrate, in place of data. */
+  stats: v.optional(path),
   /** Move size from activations into weights where that makes less noise. */
   smooth: flag(true),
 };
@@ -76,9 +78,29 @@ export const quantizeSchema = v.strictObject({
 
 export const inspectSchema = v.strictObject({ ...choice, ...calls });
 
+const { smooth: _smooth, stats: _stats, ...reading } = calibration;
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+export const calibrateSchema = v.strictObject({
+  ...reading,
+  ...calls,
+  target,
+  mode: v.optional(v.literal("static"), "static"),
+  outliers: choice.outliers,
+  seed,
+  /** Where the statistics go. */
+  output: path,
+  force: flag(false),
+  /** The part of the batches that this process runs, counted from 0. */
+  shard: v.optional(v.strictObject({ index: whole, count: v.pipe(whole, v.minValue(1)) })),
+  /** Files of shards, put together instead of calibrating. */
+  merge: v.optional(v.array(path)),
+});
+
 export const optimizeSchema = v.strictObject({ target, ...writing, ...calls });
 
 export type QuantizeOptions = v.InferInput<typeof quantizeSchema>;
+export type CalibrateOptions = v.InferInput<typeof calibrateSchema>;
 export type InspectOptions = v.InferInput<typeof inspectSchema>;
 export type OptimizeOptions = v.InferInput<typeof optimizeSchema>;
 

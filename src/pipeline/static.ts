@@ -1,12 +1,13 @@
 // Static plans: calibrates the float model on data, smooths it, and plans its sites with the ranges found.
-import { OptionError } from "../errors.js";
+import { parseStatistics, type Statistics } from "../calibrate/statistics-file.js";
+import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { setOutliersApart } from "../improve/outliers.js";
 import { inferTypes } from "../ops/infer.js";
-import { findSites } from "../quant/sites.js";
+import { findSites, type Site } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
 import type { Target } from "../targets/target.js";
-import { calibrateSites, type CalibrationOptions } from "./calibration.js";
+import { calibrateSites, type Calibrated, type CalibrationOptions } from "./calibration.js";
 import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
@@ -25,6 +26,7 @@ export interface DataSettings {
 }
 
 export interface StaticOptions extends PlanOptions, DataSettings {
+  readonly stats?: string | undefined;
   readonly samples: number | "all";
   readonly smooth: boolean;
   readonly onProgress: OnProgress;
@@ -34,7 +36,7 @@ export interface StaticOptions extends PlanOptions, DataSettings {
 export function dataOptions(
   settings: DataSettings,
   data: string | readonly string[],
-): Omit<CalibrationOptions, "samples" | "onProgress"> {
+): Omit<CalibrationOptions, "samples" | "outliers" | "onProgress"> {
   const { seed, maxLength, signal, textColumn, pairColumn, tokensColumn } = settings;
   return {
     data: typeof data === "string" ? [data] : data,
@@ -53,8 +55,21 @@ function setApartIn(model: Model): number {
   return count;
 }
 
+/** A graph as the static step works on it; deterministic, so that a second copy has the same names. */
+export function prepareStatic(
+  model: Model,
+  target: Target,
+  outliers: boolean,
+): Planned["rewrites"] {
+  requireFloat(model);
+  const { rewrites } = prepare(model, target);
+  const outlier = outliers ? setApartIn(model) : 0;
+  return outlier === 0 ? rewrites : { ...rewrites, outlier };
+}
+
 /**
- * Prepares `model` in place, calibrates it and plans its sites. Throws OptionError without data, what calibration throws, and as `planModel`.
+ * Prepares `model` in place, calibrates it (or takes statistics) and plans its sites. Throws OptionError without data, StatisticsError for
+ * statistics of another model, what calibration throws, and as `planModel`.
  */
 export async function planStatic(
   host: Host,
@@ -63,52 +78,87 @@ export async function planStatic(
   target: Target,
   options: StaticOptions,
 ): Promise<Planned> {
-  const { data, samples, onProgress } = options;
-  if (data === undefined)
-    throw new OptionError(
-      "data",
-      "left out in static mode",
-      "a file of texts to calibrate with (--data train.jsonl)",
-    );
-  requireFloat(model);
-  const { rewrites } = prepare(model, target);
-  const outlier = options.outliers ? setApartIn(model) : 0;
+  const rewrites = prepareStatic(model, target, options.outliers);
   const found = findSites(model);
   const start = host.now();
-  // Preparing is deterministic: a second copy has the same names, and may be given outputs of its own.
-  const copy = readGraph(file);
-  prepare(copy, target);
-  if (options.outliers) setApartIn(copy);
-  const calibrated = await calibrateSites(host, file, copy, found, {
-    ...dataOptions(options, data),
-    samples: samples === "all" ? Infinity : samples,
-    onProgress,
-  });
-  onProgress({ step: "smoothing", done: 0, total: 0 });
-  const ranged = rangesFrom(model, found, calibrated.statistics, options);
+  const { statistics, ...rows } = await statisticsFor(host, file, target, found, options);
+  options.onProgress({ step: "smoothing", done: 0, total: 0 });
+  const ranged = rangesFrom(model, found, statistics, options);
   const planned = planSites(
     ranged.sites,
     target,
     { ...options, rangeOf: ranged.rangeOf },
-    outlier === 0 ? rewrites : { ...rewrites, outlier },
+    rewrites,
   );
-  const { rows, truncated, empty, statistics } = calibrated;
   return {
     ...planned,
     calibration: {
-      rows,
-      truncated,
-      empty,
+      ...rows,
       smoothed: ranged.smoothed,
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },
-    warnings: [...statistics.tensors].flatMap(([name, { nonFinite }]) =>
-      nonFinite === undefined
-        ? []
-        : [
-            `Activation "${name}" holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
-          ],
-    ),
+    warnings: nonFiniteWarnings(statistics),
   };
+}
+
+export function nonFiniteWarnings({ tensors }: Statistics): string[] {
+  return [...tensors].flatMap(([name, { nonFinite }]) =>
+    nonFinite === undefined
+      ? []
+      : [
+          `Activation "${name}" holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
+        ],
+  );
+}
+
+async function statisticsFor(
+  host: Host,
+  file: OpenedModel,
+  target: Target,
+  sites: readonly Site[],
+  options: StaticOptions,
+): Promise<Pick<Calibrated, "statistics"> & Partial<Calibrated>> {
+  const { data, stats, samples, outliers, onProgress } = options;
+  if (stats !== undefined) {
+    const statistics = parseStatistics(host.readStatistics(stats), stats);
+    requireOf(statistics, host.fingerprint(file), outliers, stats);
+    return { statistics };
+  }
+  if (data === undefined)
+    throw new OptionError(
+      "data",
+      "left out in static mode",
+      "a file of texts to calibrate with (--data train.jsonl), or statistics (--stats)",
+    );
+  const copy = readGraph(file);
+  prepareStatic(copy, target, outliers);
+  return calibrateSites(host, file, copy, sites, {
+    ...dataOptions(options, data),
+    samples: samples === "all" ? Infinity : samples,
+    outliers,
+    onProgress,
+  });
+}
+
+function requireOf(
+  { model, options }: Statistics,
+  fingerprint: string,
+  outliers: boolean,
+  path: string,
+): void {
+  if (model !== fingerprint)
+    throw new StatisticsError(
+      `they are of the model ${model}`,
+      fingerprint,
+      "Calibrate this model, or name the one that they are of.",
+      path,
+    );
+  if (options["outliers"] !== outliers)
+    throw new StatisticsError(
+      `they were taken with outliers ${String(options["outliers"])}`,
+      String(outliers),
+      "Use --no-outliers for both or for neither.",
+      path,
+    );
 }

@@ -54,12 +54,29 @@ export interface QuantizeReport {
   readonly warnings: readonly string[];
 }
 
+export interface CalibrateReport {
+  readonly version: typeof REPORT_VERSION;
+  readonly command: "calibrate";
+  readonly output: string;
+  /** Batches of the whole sample, and those that are in the file. */
+  readonly units: number;
+  readonly covered: number;
+  readonly activations: number;
+  /** Rows, those that were cut, and empty texts, of the whole sample; absent for a merge. */
+  readonly rows?: number;
+  readonly truncated?: number;
+  readonly empty?: number;
+  readonly seconds: number;
+  readonly warnings: readonly string[];
+}
+
 /** What a static edition was calibrated with. */
 export interface CalibrationReport {
-  readonly rows: number;
+  /** Rows that were run; absent where statistics were given. */
+  readonly rows?: number;
   /** Rows that were cut to the model's length, and texts that tokenized to nothing. */
-  readonly truncated: number;
-  readonly empty: number;
+  readonly truncated?: number;
+  readonly empty?: number;
   /** Inputs of sites that were smoothed, of all that have a range. */
   readonly smoothed: number;
   readonly activations: number;

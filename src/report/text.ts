@@ -1,6 +1,7 @@
 // Reports as text for a terminal.
 import { bytes, counted, decibels, grouped, percent, printable, seconds, shape } from "./format.js";
 import type {
+  CalibrateReport,
   CheckReport,
   InspectReport,
   OptimizeReport,
@@ -98,6 +99,24 @@ export function optimizeText(report: OptimizeReport, style: Style): string {
         ["rewrites", rewrites(report.rewrites) || "none applied"],
         ["time", `${seconds(total)} (${parts(time)})`],
         ["check", check(report.check, style)],
+      ],
+      style,
+    ),
+  ].join("");
+}
+
+export function calibrateText(report: CalibrateReport, style: Style): string {
+  const { rows, truncated = 0, empty = 0 } = report;
+  const cut = truncated === 0 ? "" : `, ${grouped(truncated)} of them cut to the model's length`;
+  const left = empty === 0 ? "" : `, ${grouped(empty)} empty texts left out`;
+  return [
+    `${style.colors.bold(printable(report.output))}\n`,
+    facts(
+      [
+        ["sample", rows === undefined ? "" : `${counted(rows, "row")}${cut}${left}`],
+        ["batches", `${grouped(report.covered)} of ${grouped(report.units)} in the file`],
+        ["activations", grouped(report.activations)],
+        ["time", seconds(report.seconds)],
       ],
       style,
     ),
