@@ -49,10 +49,10 @@ export function quantizeCommand(io: Io): Command {
     .addOption(targetOption())
     .option(
       "--data <path>",
-      "texts to find ranges with: JSONL, CSV, TSV, Parquet, a folder (repeatable; static mode)",
+      "texts to calibrate with: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
       collect,
     )
-    .option("--stats <file>", "statistics of octavo calibrate, in place of data (static mode)")
+    .option("--stats <file>", "statistics of octavo calibrate, in place of data")
     .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
     .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
     .option("--text-column <name>", "the column of the text")
@@ -103,6 +103,7 @@ Examples:
   octavo quantize ./my-model                            writes ./my-model/onnx/model_quantized.onnx
   octavo quantize ./my-model --mode static --data train.jsonl
                                                         ranges found beforehand, on texts of yours
+  octavo quantize ./my-model --data train.jsonl         ranges found at run time, smoothed on texts
   octavo quantize model.onnx -o small.onnx              a single file, another name
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit

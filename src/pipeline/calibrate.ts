@@ -13,7 +13,7 @@ import { calibrateSites } from "./calibration.js";
 import type { Host } from "./host.js";
 import { calibrateSchema, checkOptions, type CalibrateOptions } from "./options.js";
 import { readGraph } from "./read.js";
-import { dataOptions, nonFiniteWarnings, prepareStatic } from "./static.js";
+import { dataOptions, nonFiniteWarnings, prepareCalibrated } from "./calibrated.js";
 
 export interface CalibratedFile {
   readonly path: string;
@@ -69,7 +69,7 @@ async function statisticsOf(host: Host, input: string | undefined, settings: Set
   const file = host.open(input);
   try {
     const model = readGraph(file);
-    prepareStatic(model, target, outliers);
+    prepareCalibrated(model, target, outliers);
     return await calibrateSites(host, file, model, findSites(model), {
       ...dataOptions(settings, data),
       samples: samples === "all" ? Infinity : samples,

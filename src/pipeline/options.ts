@@ -38,7 +38,7 @@ const choice = {
 };
 
 const calibration = {
-  /** Files or folders of data: JSONL, CSV, TSV, Parquet, safetensors. */
+  /** Files or folders of data (JSONL, CSV, TSV, Parquet, safetensors): for ranges in static mode, for smoothing and the check in both. */
   data: v.optional(v.union([path, v.array(path)])),
   /** Rows that are drawn from the data. */
   samples: v.optional(

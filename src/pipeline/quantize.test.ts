@@ -273,11 +273,14 @@ describe("with data", () => {
     expect(range?.max).toBeGreaterThan(0);
   });
 
-  test("dynamic mode checks itself on it", async () => {
+  test("dynamic mode smooths with it, keeps ranges to be found at run time, and checks itself on it", async () => {
     const path = save("model.onnx", classifier);
     writeFileSync(at("feeds.jsonl"), lines(40));
-    const { report } = await quantize(path, { data: at("feeds.jsonl") });
-    expect(report.check?.inputs).toBe("data");
+    const { path: output, report } = await quantize(path, { data: at("feeds.jsonl") });
+    expect(report.check).toMatchObject({ inputs: "data" });
+    expect(report.calibration).toMatchObject({ rows: 40 });
+    expect(report.calibration?.smoothed).toBeGreaterThan(0);
+    expect((await inspect(output)).quantized).toMatch(/DynamicQuantizeLinear/);
   });
 
   test.each([

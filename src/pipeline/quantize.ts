@@ -8,7 +8,7 @@ import { targetFor } from "../targets/all.js";
 import { feedsFromData } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
-import { dataOptions, planStatic, type DataSettings } from "./static.js";
+import { dataOptions, planCalibrated, type DataSettings } from "./calibrated.js";
 import type { Host, OpenedModel } from "./host.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
@@ -46,8 +46,8 @@ export async function quantizeModel(
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
     const planned =
-      mode === "static"
-        ? await planStatic(host, file, model, target, { ...settings, plan: given, onProgress })
+      mode === "static" || settings.data !== undefined || settings.stats !== undefined
+        ? await planCalibrated(host, file, model, target, { ...settings, plan: given, onProgress })
         : planModel(model, target, { ...settings, plan: given });
     const { sites, plan, reports, rewrites, calibration, warnings = [] } = planned;
     const feeds = settings.check ? await feedsFor(host, file, model, settings) : [];

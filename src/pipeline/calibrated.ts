@@ -1,4 +1,4 @@
-// Static plans: calibrates the float model on data, smooths it, and plans its sites with the ranges found.
+// Plans from data: calibrates the float model, smooths it, and plans its sites; static mode with the ranges found, dynamic mode for the smoothing alone.
 import { parseStatistics, type Statistics } from "../calibrate/statistics-file.js";
 import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
@@ -25,7 +25,7 @@ export interface DataSettings {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface StaticOptions extends PlanOptions, DataSettings {
+export interface CalibratedOptions extends PlanOptions, DataSettings {
   readonly stats?: string | undefined;
   readonly samples: number | "all";
   readonly smooth: boolean;
@@ -55,8 +55,8 @@ function setApartIn(model: Model): number {
   return count;
 }
 
-/** A graph as the static step works on it; deterministic, so that a second copy has the same names. */
-export function prepareStatic(
+/** A graph as it is calibrated; deterministic, so that a second copy has the same names. */
+export function prepareCalibrated(
   model: Model,
   target: Target,
   outliers: boolean,
@@ -71,14 +71,14 @@ export function prepareStatic(
  * Prepares `model` in place, calibrates it (or takes statistics) and plans its sites. Throws OptionError without data, StatisticsError for
  * statistics of another model, what calibration throws, and as `planModel`.
  */
-export async function planStatic(
+export async function planCalibrated(
   host: Host,
   file: OpenedModel,
   model: Model,
   target: Target,
-  options: StaticOptions,
+  options: CalibratedOptions,
 ): Promise<Planned> {
-  const rewrites = prepareStatic(model, target, options.outliers);
+  const rewrites = prepareCalibrated(model, target, options.outliers);
   const found = findSites(model);
   const start = host.now();
   const { statistics, ...rows } = await statisticsFor(host, file, target, found, options);
@@ -117,7 +117,7 @@ async function statisticsFor(
   file: OpenedModel,
   target: Target,
   sites: readonly Site[],
-  options: StaticOptions,
+  options: CalibratedOptions,
 ): Promise<Pick<Calibrated, "statistics"> & Partial<Calibrated>> {
   const { data, stats, samples, outliers, onProgress } = options;
   if (stats !== undefined) {
@@ -132,7 +132,7 @@ async function statisticsFor(
       "a file of texts to calibrate with (--data train.jsonl), or statistics (--stats)",
     );
   const copy = readGraph(file);
-  prepareStatic(copy, target, outliers);
+  prepareCalibrated(copy, target, outliers);
   return calibrateSites(host, file, copy, sites, {
     ...dataOptions(options, data),
     samples: samples === "all" ? Infinity : samples,
