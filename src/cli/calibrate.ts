@@ -2,23 +2,24 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
-import { collect, MODEL, targetOption, wholeNumber, withCommon } from "./options.js";
+import {
+  MODEL,
+  named,
+  targetOption,
+  wholeNumber,
+  withCommon,
+  withData,
+  type DataOptions,
+} from "./options.js";
 
 interface Shard {
   readonly index: number;
   readonly count: number;
 }
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, DataOptions {
   readonly output: string;
   readonly target: TargetName;
-  readonly data?: string[];
-  readonly samples: number;
-  readonly seed: number;
-  readonly maxLength?: number;
-  readonly textColumn?: string;
-  readonly pairColumn?: string;
-  readonly tokensColumn?: string;
   readonly outliers: boolean;
   readonly shard?: Shard;
   readonly shards?: number;
@@ -30,15 +31,8 @@ export function calibrateCommand(io: Io): Command {
   const command = new Command("calibrate")
     .description("Find ranges of activations on data, whole or in shards, and keep them in a file.")
     .argument("[model]", MODEL)
-    .requiredOption("-o, --output <path>", "where the statistics go")
+    .requiredOption("-o, --output <path>", "where the statistics go", named)
     .addOption(targetOption())
-    .option("--data <path>", "texts: JSONL, CSV, TSV, Parquet, a folder (repeatable)", collect)
-    .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
-    .option("--seed <number>", "seed of the sample", wholeNumber, 0)
-    .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
-    .option("--text-column <name>", "the column of the text")
-    .option("--pair-column <name>", "the column of the second text")
-    .option("--tokens-column <name>", "the column of words that are split already")
     .option("--no-outliers", "as in quantize: outlier channels are not set apart")
     .option("--shard <i/n>", "run this part of n only, counted from 1", shardOf)
     .option("--shards <n>", "run the part that the environment names (see below)", wholeNumber)
@@ -60,7 +54,7 @@ export function calibrateCommand(io: Io): Command {
         return report;
       });
     });
-  return withCommon(command);
+  return withCommon(withData(command));
 }
 
 function shardOf(value: string): Shard {

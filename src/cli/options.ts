@@ -35,6 +35,32 @@ export function named(value: string): string {
   return value;
 }
 
+/** How data is drawn and read, for every command that takes some. */
+export interface DataOptions {
+  readonly data?: string[];
+  readonly samples: number;
+  readonly seed: number;
+  readonly maxLength?: number;
+  readonly textColumn?: string;
+  readonly pairColumn?: string;
+  readonly tokensColumn?: string;
+}
+
+export function withData(command: Command): Command {
+  return command
+    .option(
+      "--data <path>",
+      "texts to calibrate with: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
+      collect,
+    )
+    .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
+    .option("--seed <number>", "seed of the sample and of made-up inputs", wholeNumber, 0)
+    .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
+    .option("--text-column <name>", "the column of the text", named)
+    .option("--pair-column <name>", "the column of the second text", named)
+    .option("--tokens-column <name>", "the column of words that are split already", named);
+}
+
 /** Collects an option that may be given several times. */
 export function collect(value: string, all: readonly string[] = []): string[] {
   return [...all, named(value)];

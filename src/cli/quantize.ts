@@ -8,21 +8,16 @@ import {
   modeOption,
   named,
   targetOption,
-  wholeNumber,
   withCommon,
+  withData,
+  type DataOptions,
 } from "./options.js";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, DataOptions {
   readonly output?: string;
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
-  readonly data?: string[];
   readonly stats?: string;
-  readonly samples: number;
-  readonly maxLength?: number;
-  readonly textColumn?: string;
-  readonly pairColumn?: string;
-  readonly tokensColumn?: string;
   readonly smooth: boolean;
   readonly reduceRange?: boolean;
   readonly embeddings: boolean;
@@ -32,7 +27,6 @@ interface Options extends CommonOptions {
   readonly plan?: string;
   readonly writePlan?: string;
   readonly check: boolean;
-  readonly seed: number;
   readonly force?: boolean;
 }
 
@@ -47,17 +41,7 @@ export function quantizeCommand(io: Io): Command {
     )
     .addOption(modeOption())
     .addOption(targetOption())
-    .option(
-      "--data <path>",
-      "texts to calibrate with: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
-      collect,
-    )
-    .option("--stats <file>", "statistics of octavo calibrate, in place of data")
-    .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
-    .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
-    .option("--text-column <name>", "the column of the text")
-    .option("--pair-column <name>", "the column of the second text")
-    .option("--tokens-column <name>", "the column of words that are split already")
+    .option("--stats <file>", "statistics of octavo calibrate, in place of data", named)
     .option("--no-smooth", "do not move size from activations into weights")
     .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
     .option("--no-embeddings", "leave embedding tables in float")
@@ -75,12 +59,6 @@ export function quantizeCommand(io: Io): Command {
     .option("--plan <file>", "use this plan instead of the default one", named)
     .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
     .option("--no-check", "do not compare the result with the float model")
-    .option(
-      "--seed <number>",
-      "seed of the sample and of the check's synthetic inputs",
-      wholeNumber,
-      0,
-    )
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, options: Options) => {
@@ -95,7 +73,7 @@ export function quantizeCommand(io: Io): Command {
         return report;
       });
     });
-  return withCommon(command);
+  return withCommon(withData(command));
 }
 
 const EXAMPLES = `

@@ -254,20 +254,10 @@ function setApart(graph: Graph, { up, down, between }: Block, channels: readonly
 function addBehind(graph: Graph, { node, biasAdd, output }: LinearSite, beside: Value): void {
   const last = biasAdd ?? node;
   const uses = [...output.uses];
-  const first = nextOf(graph, last);
-  const sum = graph.addNode({ op: "Sum", inputs: [output, beside], before: first }).output();
+  const sum = graph.addNode({ op: "Sum", inputs: [output, beside], before: last.next }).output();
   sum.dtype = output.dtype;
   sum.shape = output.shape;
   graph.replaceUses(output, sum, uses);
-}
-
-function nextOf(graph: Graph, node: Node): Node | undefined {
-  let found = false;
-  for (const other of graph.nodes()) {
-    if (found) return other;
-    found = other === node;
-  }
-  return undefined;
 }
 
 /** The up-projection with zeros in place of the channels, weight and bias; the weight under the name that it had. */
