@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { noise } from "../../test/build.js";
-import { smoothingScales, type ChannelFacts, type WeightMatrix } from "./smooth-scales.js";
+import type { Matrix } from "./products.js";
+import { smoothingScales, type ChannelFacts } from "./smooth-scales.js";
 
 const facts = (sizes: readonly number[]): ChannelFacts => ({
   highest: Float64Array.from(sizes),
@@ -9,12 +10,12 @@ const facts = (sizes: readonly number[]): ChannelFacts => ({
   meanSquares: Float64Array.from(sizes, (v) => v ** 2 / 12),
 });
 
-function weight(rows: number, cols: number, seed = 1): WeightMatrix {
+function weight(rows: number, cols: number, seed = 1): Matrix {
   return { values: noise(rows * cols, seed), rows, cols };
 }
 
 /** The noise that the scales promise, by its definition, with true maxima. */
-function noiseOf(f: ChannelFacts, w: WeightMatrix, s: ArrayLike<number>): number {
+function noiseOf(f: ChannelFacts, w: Matrix, s: ArrayLike<number>): number {
   const at = (values: ArrayLike<number>, k: number) => (values[k] as number) / (s[k] as number);
   const channels = [...Array(w.rows).keys()];
   const step =

@@ -1,5 +1,6 @@
 // Scales that move size from the channels of an activation into the weights that read it, chosen by a model of the rounding noise: no data is run,
 // the statistics of calibration are enough.
+import type { Matrix } from "./products.js";
 
 /** What calibration saw of one activation, per channel [K]; lowest ≤ 0 ≤ highest. */
 export interface ChannelFacts {
@@ -7,13 +8,6 @@ export interface ChannelFacts {
   readonly highest: Float64Array;
   /** Mean of x². */
   readonly meanSquares: Float64Array;
-}
-
-/** A weight as float32 [K, N], row-major. */
-export interface WeightMatrix {
-  readonly values: Float32Array;
-  readonly rows: number;
-  readonly cols: number;
 }
 
 /** Codes of an activation, and the largest code of a weight. */
@@ -35,7 +29,7 @@ const LARGEST = 256;
  */
 export function smoothingScales(
   activations: readonly ChannelFacts[],
-  weights: readonly WeightMatrix[],
+  weights: readonly Matrix[],
 ): Float32Array | undefined {
   const noise = new NoiseModel(activations, weights);
   const none = new Float64Array(noise.channels);
@@ -104,7 +98,7 @@ class NoiseModel {
   }[];
   readonly #activations: readonly ChannelFacts[];
 
-  constructor(activations: readonly ChannelFacts[], weights: readonly WeightMatrix[]) {
+  constructor(activations: readonly ChannelFacts[], weights: readonly Matrix[]) {
     this.channels = weights[0]?.rows ?? 0;
     this.#activations = activations;
     this.#rowSquares = new Float64Array(this.channels);

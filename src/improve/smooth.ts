@@ -2,21 +2,16 @@
 import { emit } from "../graph/match.js";
 import type { Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import { lazyTensor, tensorOf, type Tensor } from "../onnx/tensor.js";
+import { lazyTensor, tensorOf } from "../onnx/tensor.js";
 import { floatsOf } from "../onnx/values.js";
 import type { LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
-import { smoothingScales, type ChannelFacts, type WeightMatrix } from "./smooth-scales.js";
+import { groupsOf, matrixFrom, weightOf } from "./groups.js";
+import { smoothingScales, type ChannelFacts } from "./smooth-scales.js";
 
 export interface Smoothed {
   /** Scales by the name of the activation that is quantized afterwards (the divided one). */
   readonly scales: ReadonlyMap<string, { readonly source: string; readonly scales: Float32Array }>;
-}
-
-/** Activations and the weights that they share, hence one set of scales. */
-interface Group {
-  readonly activations: Value[];
-  readonly sites: LinearSite[];
 }
 
 /**
@@ -35,14 +30,12 @@ export function smooth(
     const known = facts.filter((f) => f !== undefined);
     if (known.length !== facts.length) continue;
     const weights = new Map(group.sites.map((site) => [site.weight.initializer, site.weight]));
-    const chosen = smoothingScales(known, [...weights.values()].map(matrixOf));
+    const chosen = smoothingScales(known, [...weights.values()].map(weightOf));
     if (chosen === undefined) continue;
     for (const view of weights.values())
       taken.set(view.initializer, scaledWeight(model, view, chosen));
-    for (const activation of group.activations) {
-      const users = group.sites.filter((site) => site.activation === activation);
+    const divideFor = (activation: Value, users: readonly LinearSite[]): Value => {
       const divided = divide(model, activation, users, chosen);
-      scales.set(divided.name, { source: activation.name, scales: chosen });
       for (const { node, weight } of users) {
         const scaled = taken.get(weight.initializer);
         if (scaled === undefined) throw new Error("internal: a weight was not scaled");
@@ -51,67 +44,17 @@ export function smooth(
         // The scaled weight is written as [K, N].
         node.attributes.delete("transB");
       }
+      return divided;
+    };
+    for (const activation of group.activations) {
+      const users = group.sites.filter((site) => site.activation === activation);
+      const divided = divideFor(activation, users);
+      scales.set(divided.name, { source: activation.name, scales: chosen });
     }
+    for (const site of group.constant) divideFor(site.activation, [site]);
   }
   return { scales };
 }
-
-/** Linear sites joined by what they share: an activation, a weight. */
-function groupsOf(model: Model, sites: readonly Site[]): Group[] {
-  const groups = new Map<Value, Group>();
-  const all = new Set<Group>();
-  for (const site of sites) {
-    if (site.kind !== "linear" || site.constantInput || site.node.graph !== model.graph) continue;
-    const keys = [site.activation, site.weight.initializer];
-    const found = new Set(keys.flatMap((key) => groups.get(key) ?? []));
-    const [group = { activations: [], sites: [] }, ...others] = found;
-    for (const other of others) {
-      for (const activation of other.activations)
-        if (!group.activations.includes(activation)) group.activations.push(activation);
-      group.sites.push(...other.sites);
-      all.delete(other);
-    }
-    group.sites.push(site);
-    if (!group.activations.includes(site.activation)) group.activations.push(site.activation);
-    all.add(group);
-    for (const one of group.sites)
-      for (const key of [one.activation, one.weight.initializer]) groups.set(key, group);
-  }
-  return [...all].filter(({ sites: members }) =>
-    members.every(
-      ({ weight, activation }) =>
-        weight.rows === members[0]?.weight.rows &&
-        activation.dtype === "float32" &&
-        onlyProducts(weight.initializer, members),
-    ),
-  );
-}
-
-/** Whether the weight is read by these sites alone, through operators that move its elements. */
-function onlyProducts(value: Value, sites: readonly LinearSite[]): boolean {
-  return [...value.uses].every((use) => {
-    if (use.kind !== "node") return false;
-    if (sites.some((site) => site.node === use.node)) return true;
-    const [output, ...more] = use.node.outputs;
-    return (
-      use.node.inputs.length <= 2 &&
-      more.length === 0 &&
-      output !== undefined &&
-      MOVING.has(use.node.op) &&
-      onlyProducts(output, sites)
-    );
-  });
-}
-
-const MOVING: ReadonlySet<string> = new Set([
-  "Identity",
-  "Cast",
-  "Transpose",
-  "Reshape",
-  "Squeeze",
-  "Unsqueeze",
-  "Flatten",
-]);
 
 /** x / s: folded into the LayerNormalization that makes x where these sites alone read it, else a Mul. */
 function divide(model: Model, x: Value, users: readonly LinearSite[], s: Float32Array): Value {
@@ -173,20 +116,4 @@ function scaledWeight(model: Model, view: MatrixView, s: Float32Array): Value {
   );
   model.graph.rename(made, name);
   return made;
-}
-
-function matrixOf(view: MatrixView): WeightMatrix {
-  const source = view.initializer.tensor;
-  if (source === undefined) throw new Error(`internal: "${view.initializer.name}" is no constant`);
-  return { values: matrixFrom(source, view), rows: view.rows, cols: view.cols };
-}
-
-/** A copy of a weight as [K, N]. */
-function matrixFrom(source: Tensor, { rows, cols, transposed }: MatrixView): Float32Array {
-  const stored = floatsOf(source);
-  if (!transposed) return stored.slice();
-  const out = new Float32Array(rows * cols);
-  for (let n = 0; n < cols; n++)
-    for (let k = 0; k < rows; k++) out[k * cols + n] = stored[n * rows + k] as number;
-  return out;
 }

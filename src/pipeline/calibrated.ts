@@ -11,6 +11,7 @@ import { calibrateSites, type Calibrated, type CalibrationOptions } from "./cali
 import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
+import { roundPlan } from "./rounding.js";
 import { rangesFrom } from "./ranges.js";
 import { readGraph } from "./read.js";
 
@@ -29,6 +30,10 @@ export interface CalibratedOptions extends PlanOptions, DataSettings {
   readonly stats?: string | undefined;
   readonly samples: number | "all";
   readonly smooth: boolean;
+  /** Round weights against the covariance of their inputs; needs data. */
+  readonly round: boolean;
+  /** Put mean errors into biases. */
+  readonly correct: boolean;
   readonly onProgress: OnProgress;
 }
 
@@ -81,7 +86,7 @@ export async function planCalibrated(
   const rewrites = prepareCalibrated(model, target, options.outliers);
   const found = findSites(model);
   const start = host.now();
-  const { statistics, ...rows } = await statisticsFor(host, file, target, found, options);
+  const { statistics, batches, ...rows } = await statisticsFor(host, file, target, found, options);
   options.onProgress({ step: "smoothing", done: 0, total: 0 });
   const ranged = rangesFrom(model, found, statistics, options);
   const planned = planSites(
@@ -90,11 +95,24 @@ export async function planCalibrated(
     { ...options, rangeOf: ranged.rangeOf },
     rewrites,
   );
+  const improved = await roundPlan(
+    host,
+    file,
+    model,
+    planned.sites,
+    planned.plan,
+    { meansOf: ranged.meansOf, batches },
+    { ...options, correct: options.correct && options.mode !== "dynamic" },
+  );
   return {
     ...planned,
+    sites: improved.sites,
+    weights: improved.weights,
     calibration: {
       ...rows,
       smoothed: ranged.smoothed,
+      rounded: improved.rounded,
+      corrected: improved.corrected,
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },

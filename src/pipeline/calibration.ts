@@ -36,6 +36,8 @@ type DataOptions = Omit<CalibrationOptions, "samples" | "outliers" | "onProgress
 
 export interface Calibrated {
   readonly statistics: Statistics;
+  /** What was run. */
+  readonly batches: RunBatches;
   /** Rows that were run, and of these the ones that were cut to the model's length. */
   readonly rows: number;
   readonly truncated: number;
@@ -97,7 +99,7 @@ export async function calibrateSites(
       signal: options.signal,
     });
     const { rows, truncated, empty } = batches;
-    return { statistics, rows, truncated, empty };
+    return { statistics, batches, rows, truncated, empty };
   } finally {
     temporary.release();
   }

@@ -12,6 +12,7 @@ import { removeDead } from "../passes/dead.js";
 import { raiseOpset } from "../passes/opset.js";
 import { quantizedForm } from "../quant/already.js";
 import { fitPlan, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
+import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { CalibrationReport, SiteReport } from "../report/report.js";
 import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
@@ -39,6 +40,8 @@ export interface Planned {
   readonly rewrites: Readonly<Partial<Record<Rewrite | "outlier", number>>>;
   /** What ranges were calibrated with; absent where they are found at run time. */
   readonly calibration?: CalibrationReport;
+  /** Codes of weights that are not simply rounded to the nearest. */
+  readonly weights?: RoundedWeights;
   readonly warnings?: readonly string[];
 }
 
@@ -128,14 +131,20 @@ export function fates(sites: readonly Site[], plan: Plan, target: Target): Map<s
 }
 
 /** Lowers `model` in place. Throws NothingToQuantizeError where the plan leaves every site in float. */
-export function lowerPlan(model: Model, sites: readonly Site[], plan: Plan, target: Target): void {
+export function lowerPlan(
+  model: Model,
+  sites: readonly Site[],
+  plan: Plan,
+  target: Target,
+  weights?: RoundedWeights,
+): void {
   raiseOpset(model, target.opset[plan.mode] ?? 1);
   const left = [...plan.sites.values()];
   if (!left.some((p) => p.quantize)) {
     const reasons = new Set(left.map((p) => (p.quantize ? "" : p.reason)));
     throw new NothingToQuantizeError(sites.length, [...reasons]);
   }
-  target.lower(model, sites, plan);
+  target.lower(model, sites, plan, weights);
   removeDead(model);
   model.graph.sort();
 }

@@ -54,6 +54,10 @@ const calibration = {
   stats: v.optional(path),
   /** Move size from activations into weights where that makes less noise. */
   smooth: flag(true),
+  /** Round weights against the covariance of their inputs. */
+  round: flag(true),
+  /** Put the mean error of each layer into its bias. */
+  correct: flag(true),
 };
 
 const writing = {
@@ -78,7 +82,13 @@ export const quantizeSchema = v.strictObject({
 
 export const inspectSchema = v.strictObject({ ...choice, ...calls });
 
-const { smooth: _smooth, stats: _stats, ...reading } = calibration;
+const {
+  smooth: _smooth,
+  round: _round,
+  correct: _correct,
+  stats: _stats,
+  ...reading
+} = calibration;
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 export const calibrateSchema = v.strictObject({

@@ -49,9 +49,9 @@ export async function quantizeModel(
       mode === "static" || settings.data !== undefined || settings.stats !== undefined
         ? await planCalibrated(host, file, model, target, { ...settings, plan: given, onProgress })
         : planModel(model, target, { ...settings, plan: given });
-    const { sites, plan, reports, rewrites, calibration, warnings = [] } = planned;
+    const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
     const feeds = settings.check ? await feedsFor(host, file, model, settings) : [];
-    lowerPlan(model, sites, plan, target);
+    lowerPlan(model, sites, plan, target, weights);
     const afterPlan = host.now();
 
     signal?.throwIfAborted();

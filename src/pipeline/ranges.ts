@@ -2,16 +2,25 @@
 import { rangeGrowth } from "../calibrate/estimators.js";
 import type { Statistics } from "../calibrate/statistics-file.js";
 import type { TensorStatistics } from "../calibrate/tensor-statistics.js";
+import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { ChannelFacts } from "../improve/smooth-scales.js";
 import { smooth } from "../improve/smooth.js";
 import type { Range } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
 
+export interface Means {
+  readonly rows: number;
+  /** [K]. */
+  readonly means: Float64Array;
+}
+
 export interface Ranged {
   /** Sites of the model as it is now. */
   readonly sites: readonly Site[];
   readonly rangeOf: (site: Site) => Range | undefined;
+  /** Rows and mean per channel of an activation, as it is now. */
+  readonly meansOf: (activation: Value) => Means | undefined;
   /** Activations that were smoothed. */
   readonly smoothed: number;
 }
@@ -49,6 +58,16 @@ export function rangesFrom(
   return {
     sites: scales.size === 0 ? sites : findSites(model),
     smoothed: scales.size,
+    meansOf({ name }) {
+      const smoothing = scales.get(name);
+      const tensor = seen(smoothing?.source ?? name);
+      if (tensor?.channels === undefined) return undefined;
+      const means = tensor.means();
+      return {
+        rows: tensor.count / tensor.channels,
+        means: means.map((mean, k) => mean / (smoothing?.scales[k] ?? 1)),
+      };
+    },
     rangeOf(site) {
       if (site.kind !== "linear") return undefined;
       const { name } = site.activation;

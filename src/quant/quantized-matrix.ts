@@ -1,9 +1,11 @@
 // An INT8 edition of a constant matrix, made when its bytes are asked for: the plan costs no memory, and writing costs one matrix at a time.
 import { WeightNotFiniteError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { lazyTensor, type Tensor } from "../onnx/tensor.js";
+import { lazyTensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 import { floatsOf } from "../onnx/values.js";
+import type { RoundedWeight } from "./rounded.js";
 import { channelScales, refineScales, encodeChannels, transposeCodes } from "./scales.js";
+import type { MatrixView } from "./weight-view.js";
 
 export interface MatrixFormat {
   /** Axis of the initializer, as it is stored, that has one scale per index. */
@@ -54,6 +56,17 @@ export function quantizedMatrix(
     scales(scaleDims = [channelAxis === 0 ? rows : cols]) {
       return lazyTensor("float32", scaleDims, () => bytesOf(kept ?? scalesOf(floatsOf(source))));
     },
+  };
+}
+
+/** A weight [rows, cols] whose codes were chosen already, with a scale per column. */
+export function roundedMatrix(
+  { rows, cols }: MatrixView,
+  { codes, scales }: RoundedWeight,
+): QuantizedMatrix {
+  return {
+    codes: tensorOf("int8", [rows, cols], codes),
+    scales: (scaleDims = [cols]) => tensorOf("float32", scaleDims, scales),
   };
 }
 

@@ -80,6 +80,9 @@ export interface CalibrationReport {
   /** Inputs of sites that were smoothed, of all that have a range. */
   readonly smoothed: number;
   readonly activations: number;
+  /** Weights that were rounded against the covariance of their inputs, and biases that were corrected. */
+  readonly rounded: number;
+  readonly corrected: number;
   readonly seconds: number;
 }
 

@@ -1,7 +1,6 @@
 // onnxruntime's CPU provider: which sites gain from 8 bits there, and the forms that it turns into integer kernels.
 import { PlanError } from "../errors.js";
-import type { Model } from "../graph/model.js";
-import type { Mode, Plan, SitePlan } from "../quant/plan.js";
+import type { Mode, SitePlan } from "../quant/plan.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import { lowerSites } from "./lower-sites.js";
@@ -46,14 +45,14 @@ export const cpu: Target = {
     if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
     return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
   },
-  lower(model: Model, sites: readonly Site[], plan: Plan) {
+  lower(model, sites, plan, weights) {
     const chosen = sites.filter((site): site is LinearSite | EmbeddingSite => {
       const sitePlan = plan.sites.get(site.name);
       if (sitePlan?.quantize !== true) return false;
       checkLegal(site, sitePlan);
       return true;
     });
-    lowerSites(model, chosen, plan);
+    lowerSites(model, chosen, plan, weights);
   },
 };
 

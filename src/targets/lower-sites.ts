@@ -7,7 +7,8 @@ import { DTYPES, type DType } from "../onnx/dtypes.js";
 import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { asymmetric } from "../quant/affine.js";
 import type { Plan, Range } from "../quant/plan.js";
-import { quantizedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
+import { quantizedMatrix, roundedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
+import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
@@ -31,6 +32,7 @@ export function lowerSites(
   model: Model,
   sites: readonly (LinearSite | EmbeddingSite)[],
   plan: Plan,
+  weights: RoundedWeights = new Map(),
 ): void {
   const tables = new Set(
     sites.filter((s) => s.kind === "embedding").map((s) => s.table.initializer),
@@ -43,7 +45,7 @@ export function lowerSites(
     // One set of codes serves every layer that shares a weight, so the narrowest of their ranges does.
     limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
   }
-  const lowering = new Lowering(model.graph, tables, limits);
+  const lowering = new Lowering(model.graph, tables, limits, weights);
   for (const site of sites) {
     const range = rangeOf(site, plan);
     const result =
@@ -83,7 +85,15 @@ class Lowering {
   readonly #tables: ReadonlySet<Value>;
   readonly #limits: ReadonlyMap<Value, number>;
 
-  constructor(root: Graph, tables: ReadonlySet<Value>, limits: ReadonlyMap<Value, number>) {
+  readonly #rounded: RoundedWeights;
+
+  constructor(
+    root: Graph,
+    tables: ReadonlySet<Value>,
+    limits: ReadonlyMap<Value, number>,
+    rounded: RoundedWeights,
+  ) {
+    this.#rounded = rounded;
     this.#root = root;
     this.#tables = tables;
     this.#limits = limits;
@@ -191,7 +201,11 @@ class Lowering {
     const rows = view.transposed ? view.cols : view.rows;
     const cols = view.transposed ? view.rows : view.cols;
     const limit = this.#limits.get(initializer) ?? FULL_RANGE;
-    const matrix = quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit });
+    const rounded = this.#rounded.get(initializer);
+    const matrix =
+      rounded === undefined
+        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit })
+        : roundedMatrix(view, rounded);
     const codes = this.#root.addInitializer(`${initializer.name}_int8`, matrix.codes);
     const made: Codes = { codes, matrix, scales: new Map() };
     this.#codes.set(key, made);

@@ -1,6 +1,7 @@
 // What a target is: where the model will run, hence what is legal, how it is lowered, and what will run in INT8 there.
 import type { Model } from "../graph/model.js";
 import type { Mode, Plan, Range, SitePlan } from "../quant/plan.js";
+import type { RoundedWeights } from "../quant/rounded.js";
 import type { Site } from "../quant/sites.js";
 
 /** Exact float rewrites that a runtime profits from; the pipeline knows the passes by these names. */
@@ -39,5 +40,5 @@ export interface Target {
   /** What will become of a site under a plan; throws PlanError where the plan asks for what the target has not. */
   fate(site: Site, plan: SitePlan): Fate;
   /** Writes the plan into the graph. Weights are read when the result is written, one at a time. */
-  lower(model: Model, sites: readonly Site[], plan: Plan): void;
+  lower(model: Model, sites: readonly Site[], plan: Plan, weights?: RoundedWeights): void;
 }

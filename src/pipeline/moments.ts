@@ -1,0 +1,206 @@
+// A second run over the sample, of a few layers at a time so that memory stays bounded: means and covariances of activations as they will be quantized.
+import { rowMask, detectMask, type BatchMask, type Masked } from "../calibrate/taps.js";
+import type { RunBatch } from "../data/run-batches.js";
+import { exportModel } from "../graph/export.js";
+import type { Value } from "../graph/graph.js";
+import { importModel } from "../graph/import.js";
+import { emit } from "../graph/match.js";
+import type { Model } from "../graph/model.js";
+import { inferTypes } from "../ops/infer.js";
+import { float32Tensor, tensorOf } from "../onnx/tensor.js";
+import { removeDead } from "../passes/dead.js";
+import { raiseOpset } from "../passes/opset.js";
+import type { Group } from "../improve/groups.js";
+import type { Products } from "../improve/products.js";
+import { asymmetric } from "../quant/affine.js";
+import type { Range } from "../quant/plan.js";
+import type { Session } from "../runtime/runtime.js";
+import type { Host, OpenedModel } from "./host.js";
+
+/** Of all activations of a group together, each row [K] of them. */
+export interface Moments {
+  readonly rows: number;
+  /** Σ x̂ [K]. */
+  readonly sums: Float64Array;
+  /** Σ x̂ · x̂ᵀ [K, K]. */
+  readonly gram: Float32Array;
+}
+
+export interface MomentsOptions {
+  /** The range that an activation is quantized over; undefined where it is taken as it is. */
+  readonly rangeOf: (activation: Value) => Range | undefined;
+  readonly batches: Iterable<RunBatch>;
+  readonly products: Products;
+  readonly onBatch: () => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs the part of `model` that these groups need. Throws RuntimeFailedError, and the reason of an abort. */
+export async function momentsOf(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  groups: readonly Group[],
+  options: MomentsOptions,
+): Promise<Moments[]> {
+  const { copy, taps } = tapped(model, groups, options.rangeOf);
+  const temporary = host.writeTemporary(exportModel(copy), file.external);
+  try {
+    const session = await host.runtime.load(temporary.path, { spinning: "running" });
+    try {
+      return await collect(session, taps, options);
+    } finally {
+      await session.release();
+    }
+  } finally {
+    temporary.release();
+  }
+}
+
+/** An activation of a group as an output of the copy. */
+interface Tap {
+  readonly output: string;
+  readonly masked: Masked;
+}
+
+/** A copy that computes the groups' activations, quantized and back, and nothing else. */
+function tapped(
+  model: Model,
+  groups: readonly Group[],
+  rangeOf: MomentsOptions["rangeOf"],
+): { copy: Model; taps: Tap[][] } {
+  const copy = importModel(exportModel(model));
+  inferTypes(copy);
+  raiseOpset(copy, 13);
+  const { graph } = copy;
+  graph.truncateOutputs(0);
+  const mask = graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const taps = groups.map(({ activations }) =>
+    activations.map((activation): Tap => {
+      const value = graph.value(activation.name);
+      const reader = value?.consumers().next().value;
+      if (value === undefined || !reader)
+        throw new Error(`internal: the copy has no activation "${activation.name}"`);
+      const range = rangeOf(activation);
+      const output =
+        range === undefined ? emit(reader, "Identity", [value]) : fakeQuantized(copy, value, range);
+      output.dtype = "float32";
+      output.shape = value.shape;
+      graph.addOutput(output);
+      return { output: output.name, masked: detectMask(value.shape, mask?.shape) };
+    }),
+  );
+  removeDead(copy);
+  return { copy, taps };
+}
+
+function fakeQuantized({ graph }: Model, value: Value, range: Range): Value {
+  const reader = value.consumers().next().value;
+  if (!reader) throw new Error(`internal: nothing reads "${value.name}"`);
+  const { scale, zeroPoint } = asymmetric(range);
+  const constants = [
+    graph.addInitializer(`${value.name}_scale`, float32Tensor(scale)),
+    graph.addInitializer(
+      `${value.name}_zero_point`,
+      tensorOf("uint8", [], Uint8Array.of(zeroPoint)),
+    ),
+  ];
+  const q = emit(reader, "QuantizeLinear", [value, ...constants]);
+  return emit(reader, "DequantizeLinear", [q, ...constants]);
+}
+
+async function collect(
+  session: Session,
+  taps: readonly (readonly Tap[])[],
+  { batches, products, onBatch, signal }: MomentsOptions,
+): Promise<Moments[]> {
+  const sums = new Map<number, GroupSums>();
+  for (const { feeds, mask } of batches) {
+    signal?.throwIfAborted();
+    const results = await session.run(feeds);
+    const batchMask = mask && { data: mask, dims: maskDims(mask, feeds) };
+    for (const [g, group] of taps.entries())
+      for (const { output, masked } of group) {
+        const tensor = results[output];
+        if (!(tensor?.data instanceof Float32Array))
+          throw new Error(`internal: no value of "${output}"`);
+        const cols = tensor.dims.at(-1) ?? 1;
+        const known = sums.get(g) ?? new GroupSums(cols);
+        sums.set(g, known);
+        await known.add(tensor.data, rowsThatCount(tensor.dims, masked, batchMask), products);
+      }
+    onBatch();
+  }
+  return taps.map(
+    (_, g) =>
+      sums.get(g)?.moments ?? { rows: 0, sums: new Float64Array(), gram: new Float32Array() },
+  );
+}
+
+function rowsThatCount(
+  dims: readonly number[],
+  masked: Masked,
+  mask: BatchMask | undefined,
+): Uint8Array | undefined {
+  const rows = rowMask(masked, dims, mask);
+  return typeof rows === "string" ? undefined : rows;
+}
+
+function maskDims(mask: Uint8Array, feeds: RunBatch["feeds"]): BatchMask["dims"] {
+  for (const { dims } of Object.values(feeds)) {
+    const [batch = 0, length = 0] = dims;
+    if (dims.length === 2 && batch * length === mask.length) return [batch, length];
+  }
+  throw new Error(`internal: a mask of ${mask.length} fits no feed [batch, length]`);
+}
+
+class GroupSums {
+  readonly #cols: number;
+  #rows = 0;
+  readonly #sums: Float64Array;
+  #gram: Float32Array;
+  #spare: Float32Array;
+
+  constructor(cols: number) {
+    this.#cols = cols;
+    this.#sums = new Float64Array(cols);
+    this.#gram = new Float32Array(cols * cols);
+    this.#spare = new Float32Array(cols * cols);
+  }
+
+  get moments(): Moments {
+    return { rows: this.#rows, sums: this.#sums, gram: this.#gram };
+  }
+
+  /** Adds the rows of `data` [rows, cols] that count; moves them together in place. */
+  async add(
+    data: Float32Array,
+    counting: Uint8Array | undefined,
+    products: Products,
+  ): Promise<void> {
+    const cols = this.#cols;
+    const rows = together(data, cols, counting);
+    if (rows === 0) return;
+    for (let r = 0, i = 0; r < rows; r++)
+      for (let k = 0; k < cols; k++, i++)
+        this.#sums[k] = (this.#sums[k] as number) + (data[i] as number);
+    const x = { values: data.subarray(0, rows * cols), rows, cols };
+    await products.addGram(x, this.#gram, this.#spare);
+    [this.#gram, this.#spare] = [this.#spare, this.#gram];
+    this.#rows += rows;
+  }
+}
+
+function together(data: Float32Array, cols: number, counting: Uint8Array | undefined): number {
+  const rows = data.length / cols;
+  if (counting === undefined) return rows;
+  let kept = 0;
+  // A mask is of rows [batch · length]; what follows an inner axis has several rows for each.
+  const each = rows / counting.length;
+  for (let r = 0; r < rows; r++) {
+    if (counting[Math.floor(r / each)] === 0) continue;
+    if (kept !== r) data.copyWithin(kept * cols, r * cols, (r + 1) * cols);
+    kept++;
+  }
+  return kept;
+}
