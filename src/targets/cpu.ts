@@ -94,11 +94,11 @@ function whyFloat(site: Site, mode: Mode, options: LoweringOptions): string | un
 function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
   if (site.kind !== "linear" && site.kind !== "embedding")
     throw new PlanError(
-      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target cpu keeps in float; set "quantize": false`,
+      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that this target keeps in float; set "quantize": false`,
     );
   const needed = !weightOnly(site);
   if (needed !== (plan.activation !== undefined))
     throw new PlanError(
-      `site "${site.name}" ${needed ? 'needs an "activation"' : 'takes no "activation"'} on target cpu`,
+      `site "${site.name}" ${needed ? 'needs an "activation"' : 'takes no "activation"'} on this target`,
     );
 }
