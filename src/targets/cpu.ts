@@ -4,6 +4,7 @@ import type { Model } from "../graph/model.js";
 import type { Mode, Plan, SitePlan } from "../quant/plan.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
+import { lintCpu } from "./lint-cpu.js";
 import { lowerSites } from "./lower-sites.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
 
@@ -46,6 +47,7 @@ export const cpu: Target = {
     if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
     return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
   },
+  lint: lintCpu,
   lower(model: Model, sites: readonly Site[], plan: Plan) {
     const chosen = sites.filter((site): site is LinearSite | EmbeddingSite => {
       const sitePlan = plan.sites.get(site.name);

@@ -4,7 +4,7 @@ import type { Target } from "./target.js";
 
 /**
  * The graph that onnxruntime-web 1.30 makes of an edition has, operator by operator, what onnxruntime on a CPU makes of it. Signed and unsigned
- * codes are equally fast there, dynamic and static mode too, and its products do not saturate: nothing has to differ from target `cpu`.
+ * codes are equally fast there, dynamic and static mode too, and its products do not saturate: nothing has to differ from target `cpu`, its lint neither.
  */
 export const web: Target = {
   ...cpu,
