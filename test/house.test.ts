@@ -36,6 +36,7 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "node:os": "node.ts cli/",
   "node:url": "cli/",
   "onnxruntime-node": "runtime/ort-node.ts",
+  "onnxruntime-web": "runtime/ort-web.ts",
   "@huggingface/tokenizers": "data/pieces.ts",
   "csv-parse/stream": "data/csv.ts",
   hyparquet: "data/parquet.ts",

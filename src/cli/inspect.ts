@@ -14,7 +14,9 @@ interface Options extends CommonOptions {
 
 export function inspectCommand(io: Io): Command {
   const command = new Command("inspect")
-    .description("Show what is in a model, and what will run in INT8 on a target.")
+    .description(
+      "Show what is in a model, and what will run in INT8 on a target; of a quantized model, what does.",
+    )
     .argument("<model>", MODEL)
     .addOption(modeOption())
     .addOption(targetOption())
@@ -43,5 +45,6 @@ const EXAMPLES = `
 Examples:
   octavo inspect ./my-model                             sites alike are one line
   octavo inspect ./my-model/onnx/model.onnx --all       a line for each site
+  octavo inspect quantized.onnx                         where it runs as it stands, and why not in INT8
   octavo inspect ./my-model --json | jq '.sites[].name'
 `;

@@ -73,14 +73,14 @@ export function removeIdentities(model: Model): number {
   return removeTypedIdentities(model);
 }
 
-/** The same for a model whose types are inferred already. */
-export function removeTypedIdentities(model: Model): number {
+/** The same for a model whose types are inferred already; of operators in `only`, where given. */
+export function removeTypedIdentities(model: Model, only?: ReadonlySet<string>): number {
   const version = opset(model);
   let changes = 0;
   for (const node of model.graph.allNodes()) {
     const rule = Object.hasOwn(RULES, node.op) ? RULES[node.op] : undefined;
     const [output, ...others] = node.outputs;
-    if (rule === undefined || output === undefined) continue;
+    if (rule === undefined || output === undefined || only?.has(node.op) === false) continue;
     if (others.some((other) => other !== undefined && other.uses.size > 0)) continue;
     const input = rule(node, version);
     if (input !== undefined && bypass(node, output, input)) changes++;

@@ -1,19 +1,23 @@
-// The verb inspect: what is in a model, and what would become of its sites on a target.
+// The verb inspect: what is in a model, and what would become of its sites on a target, or does where it is quantized already.
 import type { Dim, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { quantizedForm } from "../quant/already.js";
 import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type InspectReport, type ValueReport } from "../report/report.js";
-import { targetFor } from "../targets/all.js";
+import { floatTarget, targetFor } from "../targets/all.js";
 import { planModel } from "./edition.js";
 import type { Host } from "./host.js";
+import { lintModel } from "./lint.js";
 import { checkOptions, inspectSchema, type InspectOptions } from "./options.js";
 import { readGraph } from "./read.js";
 
 /** Calibration is assumed to see every input: what it saw does not decide where a site runs. */
 const CALIBRATED = { min: -1, max: 1 };
 
-/** Throws an OctavoError for everything that is the user's to mend. A model that is quantized already is described, without sites. */
+/**
+ * Throws an OctavoError for everything that is the user's to mend. Of a model that is quantized already, by whatever tool, the sites are those
+ * that the target's lint finds.
+ */
 export async function inspectModel(
   host: Host,
   input: string,
@@ -21,7 +25,6 @@ export async function inspectModel(
 ): Promise<InspectReport> {
   const settings = checkOptions(inspectSchema, options);
   const { mode, plan: planPath, signal, onProgress = () => undefined } = settings;
-  const target = targetFor(settings.target, mode);
   const file = host.open(input);
   try {
     signal?.throwIfAborted();
@@ -29,6 +32,9 @@ export async function inspectModel(
     const model = readGraph(file);
     const described = describe(model);
     const quantized = quantizedForm(model);
+    // A mode is how a float model would be quantized.
+    const target =
+      quantized === undefined ? targetFor(settings.target, mode) : floatTarget(settings.target);
     const given = planPath === undefined ? undefined : parsePlan(host.readPlan(planPath), planPath);
     const base = {
       version: REPORT_VERSION,
@@ -39,9 +45,12 @@ export async function inspectModel(
       mode,
       target: target.name,
     } as const;
-    if (quantized !== undefined) return { ...base, quantized, sites: [], rewrites: {} };
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
+    if (quantized !== undefined) {
+      const sites = target.lint === undefined ? [] : lintModel(model, target.lint);
+      return { ...base, quantized, sites, rewrites: {} };
+    }
     const { reports, rewrites } = planModel(model, target, {
       ...settings,
       plan: given,

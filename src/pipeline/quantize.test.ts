@@ -415,7 +415,9 @@ describe("inspect", () => {
     const { path: output } = await quantize(path);
     const told = await inspect(output);
     expect(told.quantized).toMatch(/DynamicQuantizeLinear × 2/);
-    expect(told.sites).toEqual([]);
+    const runs = told.sites.map(({ kind, runs }) => `${kind} ${runs}`);
+    expect(runs.filter((line) => line === "linear int8")).toHaveLength(2);
+    expect(runs).toContain("embedding stored");
   });
 });
 

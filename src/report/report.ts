@@ -10,7 +10,9 @@ export interface SiteReport {
   readonly shape: readonly number[];
   /** `int8`: an integer kernel; `stored`: 8 bits in the file, floats at run time; `float`: left alone. */
   readonly runs: "int8" | "stored" | "float";
-  /** Why it does not run in INT8. */
+  /** The operator that the runtime makes of it, where a quantized model was looked at. */
+  readonly kernel?: string | undefined;
+  /** Why it does not run in INT8; of a quantized model also what is wrong with a product that does. */
   readonly reason?: string | undefined;
 }
 
@@ -105,7 +107,7 @@ export interface InspectReport {
   readonly outputs: readonly ValueReport[];
   /** Bytes of the initializers by element type. */
   readonly bytesByType: Readonly<Record<string, number>>;
-  /** The form in which the model is quantized already; then there are no sites. */
+  /** The form in which the model is quantized already; then the sites are where its products and look-ups run as they stand, and the mode means nothing. */
   readonly quantized?: string | undefined;
   readonly mode: string;
   readonly target: string;

@@ -72,16 +72,18 @@ export function inspectText(
     ],
     style,
   );
+  const found = (title: string) => [
+    `\n${bold(title)}\n`,
+    siteTable(sites, options.all === true, style),
+    `\n${bold("Total")}  ${siteTotals(sites)}\n`,
+  ];
   const body =
     report.quantized === undefined
-      ? [
-          `\n${bold(`Sites with --mode ${report.mode} --target ${report.target}`)}\n`,
-          siteTable(sites, options.all === true, style),
-          `\n${bold("Total")}  ${siteTotals(sites)}\n`,
-        ]
+      ? found(`Sites with --mode ${report.mode} --target ${report.target}`)
       : [
           `\n${bold("Quantized already")}\n`,
           table([{ title: "", fit: "wrap" }], [[printable(report.quantized)]], style, "  "),
+          ...(sites.length === 0 ? [] : found(`Where it runs on target ${report.target}`)),
         ];
   return [`${bold(printable(report.model))}\n`, head, ...body].join("");
 }

@@ -2,19 +2,17 @@
 import { createRequire } from "node:module";
 import type * as Ort from "onnxruntime-node";
 import { RuntimeFailedError } from "../errors.js";
-import type { DType } from "../onnx/dtypes.js";
 import { runtimeFailure } from "./failure.js";
-import {
-  isRunnable,
-  type Elements,
-  type Feeds,
-  type ModelSource,
-  type Port,
-  type RunOptions,
-  type Runtime,
-  type RuntimeTensor,
-  type Session,
-  type SessionOptions,
+import { fromOrt, mapValues, portOf } from "./ort-values.js";
+import type {
+  Feeds,
+  ModelSource,
+  Port,
+  RunOptions,
+  Runtime,
+  RuntimeTensor,
+  Session,
+  SessionOptions,
 } from "./runtime.js";
 
 /** Only what ends a run: onnxruntime's warnings would land in the user's terminal. */
@@ -113,7 +111,7 @@ class OrtSession implements Session {
     if (outputs.length === 0) return {};
     const results: Record<string, RuntimeTensor> = {};
     try {
-      const inputs = entries(feeds, (tensor) => this.#toOrt(tensor));
+      const inputs = mapValues(feeds, (tensor) => this.#toOrt(tensor));
       const fetches: Record<string, Ort.Tensor | null> = {};
       for (const name of outputs) {
         if (!this.outputs.some((port) => port.name === name))
@@ -142,31 +140,4 @@ class OrtSession implements Session {
     // The library's types tie each name to its array; ELEMENTS holds the same pairs.
     return new this.#ort.Tensor(dtype as "float32", data as Float32Array, dims);
   }
-}
-
-function entries<T, U>(record: Readonly<Record<string, T>>, f: (value: T) => U): Record<string, U> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]));
-}
-
-function portOf(metadata: Ort.InferenceSession.ValueMetadata): Port {
-  const { name } = metadata;
-  if (!metadata.isTensor) return { name, dtype: undefined, shape: undefined };
-  // A dim that is neither a number nor named arrives as "".
-  const shape = metadata.shape.map((dim) => (dim === "" ? null : dim));
-  return { name, dtype: metadata.type satisfies DType, shape };
-}
-
-function fromOrt(name: string, tensor: Ort.Tensor): RuntimeTensor {
-  const { type, dims } = tensor;
-  if (!isRunnable(type))
-    throw new RuntimeFailedError("run", `output "${name}" has type ${type}`, undefined);
-  const data: unknown = tensor.data;
-  return { dtype: type, dims, data: type === "float16" ? bitsOf(data) : (data as Elements) };
-}
-
-/** float16 elements as their bits: where JavaScript has a Float16Array, the library gives that. */
-function bitsOf(data: unknown): Uint16Array {
-  if (data instanceof Uint16Array) return data;
-  const { buffer, byteOffset, byteLength } = data as ArrayBufferView;
-  return new Uint16Array(buffer, byteOffset, byteLength / 2);
 }

@@ -3,11 +3,12 @@ import { UnsupportedError } from "../errors.js";
 import type { Mode } from "../quant/plan.js";
 import { cpu } from "./cpu.js";
 import type { Target } from "./target.js";
+import { web } from "./web.js";
 
 export const TARGET_NAMES = ["cpu", "web", "openvino", "tensorrt"] as const;
 export type TargetName = (typeof TARGET_NAMES)[number];
 
-const TARGETS: Partial<Record<TargetName, Target>> = { cpu };
+const TARGETS: Partial<Record<TargetName, Target>> = { cpu, web };
 
 interface Refusal {
   readonly reason: string;

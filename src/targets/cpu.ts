@@ -3,6 +3,7 @@ import { PlanError } from "../errors.js";
 import type { Mode, SitePlan } from "../quant/plan.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
+import { lintCpu } from "./lint-cpu.js";
 import { lowerSites } from "./lower-sites.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
 
@@ -45,6 +46,7 @@ export const cpu: Target = {
     if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
     return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
   },
+  lint: lintCpu,
   lower(model, sites, plan, weights) {
     const chosen = sites.filter((site): site is LinearSite | EmbeddingSite => {
       const sitePlan = plan.sites.get(site.name);
@@ -93,11 +95,11 @@ function whyFloat(site: Site, mode: Mode, options: LoweringOptions): string | un
 function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
   if (site.kind !== "linear" && site.kind !== "embedding")
     throw new PlanError(
-      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target cpu keeps in float; set "quantize": false`,
+      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that this target keeps in float; set "quantize": false`,
     );
   const needed = !weightOnly(site);
   if (needed !== (plan.activation !== undefined))
     throw new PlanError(
-      `site "${site.name}" ${needed ? 'needs an "activation"' : 'takes no "activation"'} on target cpu`,
+      `site "${site.name}" ${needed ? 'needs an "activation"' : 'takes no "activation"'} on this target`,
     );
 }

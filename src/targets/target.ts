@@ -3,6 +3,7 @@ import type { Model } from "../graph/model.js";
 import type { Mode, Plan, Range, SitePlan } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import type { Site } from "../quant/sites.js";
+import type { Finding } from "./lint.js";
 
 /** Exact float rewrites that a runtime profits from; the pipeline knows the passes by these names. */
 export type Rewrite = "gelu" | "nan-guard" | "residual";
@@ -39,6 +40,8 @@ export interface Target {
   propose(site: Site, mode: Mode, options: LoweringOptions): SitePlan;
   /** What will become of a site under a plan; throws PlanError where the plan asks for what the target has not. */
   fate(site: Site, plan: SitePlan): Fate;
+  /** Where each product and look-up of a model that is quantized already runs; absent where the target cannot tell. Types must have been inferred. */
+  readonly lint?: (model: Model) => readonly Finding[];
   /** Writes the plan into the graph. Weights are read when the result is written, one at a time. */
   lower(model: Model, sites: readonly Site[], plan: Plan, weights?: RoundedWeights): void;
 }
