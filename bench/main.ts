@@ -9,6 +9,8 @@ import { large } from "./large.js";
 import { latency } from "./latency.js";
 import { machine } from "./machine.js";
 import { models } from "./models.js";
+import { openvino } from "./openvino.js";
+import { tensorrt } from "./tensorrt.js";
 import { zoo } from "./zoo.js";
 
 const fuzz: Bench = {
@@ -29,7 +31,7 @@ const fuzz: Bench = {
   },
 };
 
-const BENCHES: readonly Bench[] = [base, large, latency, models, zoo, fuzz];
+const BENCHES: readonly Bench[] = [base, large, latency, models, tensorrt, openvino, zoo, fuzz];
 
 const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);

@@ -30,7 +30,7 @@ const LARGEST_LOSS = 0.5;
 /** As the peers were scored. */
 const MAX_LENGTH = 128;
 
-interface Scored {
+export interface Scored {
   readonly task: string;
   readonly metrics: Metrics;
   /** What the model gave for each record, padding left out. */
@@ -117,7 +117,7 @@ async function measured(name: string): Promise<Row> {
   };
 }
 
-async function scored(folder: string, path: string): Promise<Scored> {
+export async function scored(folder: string, path: string): Promise<Scored> {
   const files = readFolder(folder);
   const result = JSON.parse(readFileSync(`${folder}/result.json`, "utf8")) as { task: string };
   const records = await recordsFor(result.task, "test");
@@ -161,7 +161,7 @@ function compared(row: OutputRow, pooling: ReturnType<typeof poolingOf> | undefi
 }
 
 /** Over all records together, as the peers were scored. */
-function noiseOf(
+export function noiseOf(
   reference: readonly ArrayLike<number>[],
   candidate: readonly ArrayLike<number>[],
 ): number {

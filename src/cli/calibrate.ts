@@ -9,7 +9,9 @@ import {
   wholeNumber,
   withCommon,
   withData,
+  withOperands,
   type DataOptions,
+  type OperandOptions,
 } from "./options.js";
 
 interface Shard {
@@ -17,7 +19,7 @@ interface Shard {
   readonly count: number;
 }
 
-interface Options extends CommonOptions, DataOptions {
+interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly output: string;
   readonly target: TargetName;
   readonly outliers: boolean;
@@ -54,7 +56,7 @@ export function calibrateCommand(io: Io): Command {
         return report;
       });
     });
-  return withCommon(withData(command));
+  return withCommon(withData(withOperands(command)));
 }
 
 function shardOf(value: string): Shard {

@@ -2,10 +2,17 @@
 import { Command } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
-import { MODEL, modeOption, targetOption, withCommon } from "./options.js";
+import {
+  MODEL,
+  modeOption,
+  targetOption,
+  withCommon,
+  withOperands,
+  type OperandOptions,
+} from "./options.js";
 
-interface Options extends CommonOptions {
-  readonly mode: "dynamic" | "static" | "qat";
+interface Options extends CommonOptions, OperandOptions {
+  readonly mode?: "dynamic" | "static" | "qat";
   readonly target: TargetName;
   readonly embeddings: boolean;
   readonly outliers: boolean;
@@ -38,12 +45,13 @@ export function inspectCommand(io: Io): Command {
         () => inspect(model, settings),
       );
     });
-  return withCommon(command);
+  return withCommon(withOperands(command));
 }
 
 const EXAMPLES = `
 Examples:
   octavo inspect ./my-model                             sites alike are one line
+  octavo inspect ./my-model --target tensorrt           what a GPU would run in INT8
   octavo inspect ./my-model/onnx/model.onnx --all       a line for each site
   octavo inspect quantized.onnx                         where it runs as it stands, and why not in INT8
   octavo inspect ./my-model --json | jq '.sites[].name'

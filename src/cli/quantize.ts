@@ -10,10 +10,12 @@ import {
   targetOption,
   withCommon,
   withData,
+  withOperands,
   type DataOptions,
+  type OperandOptions,
 } from "./options.js";
 
-interface Options extends CommonOptions, DataOptions {
+interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly output?: string;
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
@@ -27,6 +29,7 @@ interface Options extends CommonOptions, DataOptions {
   readonly plan?: string;
   readonly writePlan?: string;
   readonly check: boolean;
+  readonly fp16?: boolean;
   readonly force?: boolean;
 }
 
@@ -39,7 +42,7 @@ export function quantizeCommand(io: Io): Command {
       "where to write it (default: beside the model, by the usual name)",
       named,
     )
-    .addOption(modeOption())
+    .addOption(modeOption().default("dynamic"))
     .addOption(targetOption())
     .option("--stats <file>", "statistics of octavo calibrate, in place of data", named)
     .option("--no-smooth", "do not move size from activations into weights")
@@ -58,6 +61,7 @@ export function quantizeCommand(io: Io): Command {
     )
     .option("--plan <file>", "use this plan instead of the default one", named)
     .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
+    .option("--fp16", "write what is not quantized in FP16, for tensorrt")
     .option("--no-check", "do not compare the result with the float model")
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
@@ -73,7 +77,7 @@ export function quantizeCommand(io: Io): Command {
         return report;
       });
     });
-  return withCommon(withData(command));
+  return withCommon(withData(withOperands(command)));
 }
 
 const EXAMPLES = `
@@ -82,6 +86,8 @@ Examples:
   octavo quantize ./my-model --mode static --data train.jsonl
                                                         ranges found beforehand, on texts of yours
   octavo quantize ./my-model --data train.jsonl         ranges found at run time, smoothed on texts
+  octavo quantize ./my-model --mode static --target tensorrt --data train.jsonl --fp16
+                                                        for Nvidia GPUs; prints the trtexec command
   octavo quantize model.onnx -o small.onnx              a single file, another name
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit

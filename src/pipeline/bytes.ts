@@ -6,6 +6,7 @@ import { decodeModel } from "../onnx/reader.js";
 import { encodeModel } from "../onnx/writer.js";
 import type { Mode, Plan } from "../quant/plan.js";
 import type { SiteReport } from "../report/report.js";
+import { choose } from "../targets/choices.js";
 import { targetFor, type TargetName } from "../targets/all.js";
 import { lowerPlan, planModel, type PlanOptions } from "./edition.js";
 
@@ -31,6 +32,7 @@ export function quantizeBytes(
 ): QuantizedBytes {
   const { mode = "dynamic", target: name = "cpu", external, ...rest } = options;
   const target = targetFor(name, mode);
+  const choices = choose(target, mode, rest);
   const graph = importModel(decodeModel(model), external);
   const { sites, plan, reports, rewrites } = planModel(graph, target, {
     mode,
@@ -39,7 +41,8 @@ export function quantizeBytes(
     outliers: true,
     exclude: [],
     ...rest,
+    ...choices,
   });
-  lowerPlan(graph, sites, plan, target);
+  lowerPlan(graph, sites, plan, target, choices);
   return { bytes: encodeModel(exportModel(graph)), plan, sites: reports, rewrites };
 }

@@ -8,8 +8,9 @@ import {
 import { OptionError } from "../errors.js";
 import { findSites } from "../quant/sites.js";
 import { REPORT_VERSION, type CalibrateReport } from "../report/report.js";
+import { choose } from "../targets/choices.js";
 import { targetFor } from "../targets/all.js";
-import { calibrateSites } from "./calibration.js";
+import { calibrateSites, operandsOf } from "./calibration.js";
 import type { Host } from "./host.js";
 import { calibrateSchema, checkOptions, type CalibrateOptions } from "./options.js";
 import { readGraph } from "./read.js";
@@ -66,14 +67,16 @@ async function statisticsOf(host: Host, input: string | undefined, settings: Set
   if (data === undefined)
     throw new OptionError("data", "left out", "a file of texts (--data train.jsonl)");
   const target = targetFor(settings.target, "static");
+  const { attention, residual } = choose(target, "static", settings);
   const file = host.open(input);
   try {
     const model = readGraph(file);
-    prepareCalibrated(model, target, outliers);
-    return await calibrateSites(host, file, model, findSites(model), {
+    const choices = { outliers, attention, residual };
+    prepareCalibrated(model, target, choices);
+    return await calibrateSites(host, file, model, operandsOf(findSites(model), target, choices), {
       ...dataOptions(settings, data),
       samples: samples === "all" ? Infinity : samples,
-      outliers,
+      ...choices,
       shard,
       onProgress,
     });

@@ -1,13 +1,29 @@
 // Plans from data: calibrates the float model, smooths it, and plans its sites; static mode with the ranges found, dynamic mode for the smoothing alone.
-import { parseStatistics, type Statistics } from "../calibrate/statistics-file.js";
+import {
+  parseStatistics,
+  type Statistics,
+  type StatisticsOptions,
+} from "../calibrate/statistics-file.js";
 import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { setOutliersApart } from "../improve/outliers.js";
 import { inferTypes } from "../ops/infer.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
-import type { Target } from "../targets/target.js";
-import { calibrateSites, type Calibrated, type CalibrationOptions } from "./calibration.js";
+import {
+  ATTENTION,
+  RESIDUAL,
+  type AttentionChoice,
+  type ResidualChoice,
+  type Target,
+} from "../targets/target.js";
+import {
+  calibrateSites,
+  operandsOf,
+  type Calibrated,
+  type CalibrationOptions,
+  type TapOptions,
+} from "./calibration.js";
 import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
@@ -26,7 +42,9 @@ export interface DataSettings {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface CalibratedOptions extends PlanOptions, DataSettings {
+export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions {
+  readonly attention: AttentionChoice;
+  readonly residual: ResidualChoice;
   readonly stats?: string | undefined;
   readonly samples: number | "all";
   readonly smooth: boolean;
@@ -41,7 +59,7 @@ export interface CalibratedOptions extends PlanOptions, DataSettings {
 export function dataOptions(
   settings: DataSettings,
   data: string | readonly string[],
-): Omit<CalibrationOptions, "samples" | "outliers" | "onProgress"> {
+): Omit<CalibrationOptions, "samples" | "onProgress" | keyof TapOptions> {
   const { seed, maxLength, signal, textColumn, pairColumn, tokensColumn } = settings;
   return {
     data: typeof data === "string" ? [data] : data,
@@ -64,10 +82,10 @@ function setApartIn(model: Model): number {
 export function prepareCalibrated(
   model: Model,
   target: Target,
-  outliers: boolean,
+  { outliers, attention }: Pick<TapOptions, "outliers" | "attention">,
 ): Planned["rewrites"] {
   requireFloat(model);
-  const { rewrites } = prepare(model, target);
+  const { rewrites } = prepare(model, target, { attention });
   const outlier = outliers ? setApartIn(model) : 0;
   return outlier === 0 ? rewrites : { ...rewrites, outlier };
 }
@@ -83,7 +101,7 @@ export async function planCalibrated(
   target: Target,
   options: CalibratedOptions,
 ): Promise<Planned> {
-  const rewrites = prepareCalibrated(model, target, options.outliers);
+  const rewrites = prepareCalibrated(model, target, options);
   const found = findSites(model);
   const start = host.now();
   const { statistics, batches, ...rows } = await statisticsFor(host, file, target, found, options);
@@ -137,10 +155,11 @@ async function statisticsFor(
   sites: readonly Site[],
   options: CalibratedOptions,
 ): Promise<Pick<Calibrated, "statistics"> & Partial<Calibrated>> {
-  const { data, stats, samples, outliers, onProgress } = options;
+  const { data, stats, samples, outliers, attention, residual, onProgress } = options;
+  const taps = { outliers, attention, residual };
   if (stats !== undefined) {
     const statistics = parseStatistics(host.readStatistics(stats), stats);
-    requireOf(statistics, host.fingerprint(file), outliers, stats);
+    requireOf(statistics, host.fingerprint(file), taps, stats);
     return { statistics };
   }
   if (data === undefined)
@@ -150,11 +169,11 @@ async function statisticsFor(
       "a file of texts to calibrate with (--data train.jsonl), or statistics (--stats)",
     );
   const copy = readGraph(file);
-  prepareCalibrated(copy, target, outliers);
-  return calibrateSites(host, file, copy, sites, {
+  prepareCalibrated(copy, target, taps);
+  return calibrateSites(host, file, copy, operandsOf(sites, target, taps), {
     ...dataOptions(options, data),
     samples: samples === "all" ? Infinity : samples,
-    outliers,
+    ...taps,
     onProgress,
   });
 }
@@ -162,7 +181,7 @@ async function statisticsFor(
 function requireOf(
   { model, options }: Statistics,
   fingerprint: string,
-  outliers: boolean,
+  { outliers, attention, residual }: TapOptions,
   path: string,
 ): void {
   if (model !== fingerprint)
@@ -179,4 +198,24 @@ function requireOf(
       "Use --no-outliers for both or for neither.",
       path,
     );
+  requireChoice("attention", ATTENTION, options["attention"], attention, path);
+  requireChoice("residual", RESIDUAL, options["residual"], residual, path);
+}
+
+/** Statistics may hold more than is asked for (each choice holds what stands before it in `choices`), not less. Files of earlier versions hold none of it. */
+function requireChoice(
+  option: string,
+  choices: readonly string[],
+  taken: StatisticsOptions[string] | undefined,
+  wanted: string,
+  path: string,
+): void {
+  const given = typeof taken === "string" ? taken : "none";
+  if (choices.indexOf(given) >= choices.indexOf(wanted)) return;
+  throw new StatisticsError(
+    `they were taken with ${option} ${given}`,
+    wanted,
+    `Calibrate with --${option} ${wanted} and the same target, or quantize with --${option} ${given}.`,
+    path,
+  );
 }

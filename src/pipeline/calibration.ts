@@ -13,9 +13,11 @@ import { checkShard, type Shard } from "../data/units.js";
 import { createTokenizer } from "../data/tokenize.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
+import { operandOf, UNIT } from "../quant/operands.js";
 import type { Site } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
 import type { Feeds, Port } from "../runtime/runtime.js";
+import type { AttentionChoice, ResidualChoice, Target } from "../targets/target.js";
 import type { Host, OpenedModel } from "./host.js";
 
 export interface CalibrationOptions {
@@ -26,13 +28,19 @@ export interface CalibrationOptions {
   readonly maxLength?: number | undefined;
   /** Setting outliers apart names tensors and changes them: statistics of one setting do not fit the other. */
   readonly outliers: boolean;
+  /** Which operands beside the inputs of layers are listened to. */
+  readonly attention: AttentionChoice;
+  readonly residual: ResidualChoice;
   /** The part of the batches that is run; default: all. */
   readonly shard?: Shard | undefined;
   readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
 }
 
-type DataOptions = Omit<CalibrationOptions, "samples" | "outliers" | "onProgress">;
+/** What decides the tensors that are listened to, by name and content. */
+export type TapOptions = Pick<CalibrationOptions, "outliers" | "attention" | "residual">;
+
+type DataOptions = Omit<CalibrationOptions, "samples" | "onProgress" | keyof TapOptions>;
 
 export interface Calibrated {
   readonly statistics: Statistics;
@@ -48,26 +56,41 @@ export interface Calibrated {
 /** Tokens of a batch, padding included: small, since the inputs of all sites of a batch are held at once. */
 const BATCH_TOKENS = 1024;
 
-/** Names of the values that the sites of a plan need ranges of, each once. */
-function activationsOf(sites: readonly Site[]): string[] {
-  const names = sites.flatMap((site) =>
-    site.kind === "linear" && !site.constantInput ? [site.activation.name] : [],
-  );
-  return [...new Set(names)];
+/** Names of the values that a static plan may need ranges of, each once: the inputs of all layers, and what the target's proposals ask for beside them. */
+export function operandsOf(
+  sites: readonly Site[],
+  target: Target,
+  { attention, residual }: TapOptions,
+): string[] {
+  const names = new Set<string>();
+  for (const site of sites) {
+    if (site.kind === "linear" && !site.constantInput) names.add(site.activation.name);
+    target.propose(site, "static", {
+      reduceRange: false,
+      embeddings: true,
+      attention,
+      residual,
+      rangeOf(of, operand = "activation") {
+        const value = operandOf(of, operand);
+        if (value !== undefined) names.add(value.name);
+        return UNIT;
+      },
+    });
+  }
+  return [...names];
 }
 
 /**
- * Statistics of the inputs of all linear sites. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
+ * Statistics of the values of these names. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
  * and tokenizer throw, StatisticsError, RuntimeFailedError, and the reason of an abort.
  */
 export async function calibrateSites(
   host: Host,
   file: OpenedModel,
   model: Model,
-  sites: readonly Site[],
+  names: readonly string[],
   options: CalibrationOptions,
 ): Promise<Calibrated> {
-  const names = activationsOf(sites);
   const batches = await batchesOf(host, file, portsOf(model), options);
   const untapped = new Set(tapModel(model, names).map(({ name }) => name));
   const mask = model.graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
@@ -106,12 +129,15 @@ export async function calibrateSites(
 }
 
 /** All that decides what the batches hold and what the tensors are. */
-function decisive({ samples, seed, maxLength, outliers }: CalibrationOptions): StatisticsOptions {
+function decisive(options: CalibrationOptions): StatisticsOptions {
+  const { samples, seed, maxLength, outliers, attention, residual } = options;
   return {
     samples: Number.isFinite(samples) ? samples : "all",
     seed,
     maxLength: maxLength ?? null,
     outliers,
+    attention,
+    residual,
   };
 }
 

@@ -1,9 +1,12 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
 import { exportModel } from "../graph/export.js";
+import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
+import { maxLengthOf } from "../runtime/length.js";
 import type { Feeds } from "../runtime/runtime.js";
 import { parsePlan, planToJson, type Plan } from "../quant/plan.js";
 import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
+import { choose } from "../targets/choices.js";
 import { targetFor } from "../targets/all.js";
 import { feedsFromData } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
@@ -31,6 +34,7 @@ export async function quantizeModel(
   const settings = checkOptions(quantizeSchema, options);
   const { mode, force, signal, onProgress = () => undefined } = settings;
   const target = targetFor(settings.target, mode);
+  const choices = choose(target, mode, settings);
   const start = host.now();
   const file = host.open(input);
   try {
@@ -47,11 +51,22 @@ export async function quantizeModel(
     onProgress({ step: "planning", done: 0, total: 0 });
     const planned =
       mode === "static" || settings.data !== undefined || settings.stats !== undefined
-        ? await planCalibrated(host, file, model, target, { ...settings, plan: given, onProgress })
-        : planModel(model, target, { ...settings, plan: given });
+        ? await planCalibrated(host, file, model, target, {
+            ...settings,
+            ...choices,
+            plan: given,
+            onProgress,
+          })
+        : planModel(model, target, { ...settings, ...choices, plan: given });
     const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
     const feeds = settings.check ? await feedsFor(host, file, model, settings) : [];
-    lowerPlan(model, sites, plan, target, weights);
+    const nextCommand = target.command?.({
+      path: output,
+      inputs: inputsOf(model),
+      maxLength: maxLengthOf(model),
+      fp16: choices.fp16,
+    });
+    lowerPlan(model, sites, plan, target, { ...choices, weights });
     const afterPlan = host.now();
 
     signal?.throwIfAborted();
@@ -89,12 +104,17 @@ export async function quantizeModel(
       peakMemoryBytes,
       ...(check === undefined ? {} : { check }),
       ...(calibration === undefined ? {} : { calibration }),
+      ...(nextCommand === undefined ? {} : { nextCommand }),
       warnings: [...warnings, ...(check === undefined ? [] : checkWarnings(check))],
     };
     return { path: output, report };
   } finally {
     file.close();
   }
+}
+
+function inputsOf({ graph }: Model): Value[] {
+  return graph.inputs.filter((value) => value.tensor === undefined);
 }
 
 /** The user's data where there is some, else made-up inputs. */

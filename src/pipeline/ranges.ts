@@ -6,6 +6,7 @@ import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { ChannelFacts } from "../improve/smooth-scales.js";
 import { smooth } from "../improve/smooth.js";
+import { operandOf, type Operand } from "../quant/operands.js";
 import type { Range } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
 
@@ -18,7 +19,7 @@ export interface Means {
 export interface Ranged {
   /** Sites of the model as it is now. */
   readonly sites: readonly Site[];
-  readonly rangeOf: (site: Site) => Range | undefined;
+  readonly rangeOf: (site: Site, operand?: Operand) => Range | undefined;
   /** Rows and mean per channel of an activation, as it is now. */
   readonly meansOf: (activation: Value) => Means | undefined;
   /** Activations that were smoothed. */
@@ -68,9 +69,9 @@ export function rangesFrom(
         means: means.map((mean, k) => mean / (smoothing?.scales[k] ?? 1)),
       };
     },
-    rangeOf(site) {
-      if (site.kind !== "linear") return undefined;
-      const { name } = site.activation;
+    rangeOf(site, operand = "activation") {
+      const name = operandOf(site, operand)?.name;
+      if (name === undefined) return undefined;
       const range = ranges.get(name) ?? rangeOf(name);
       if (range !== undefined) ranges.set(name, range);
       return range;

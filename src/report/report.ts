@@ -5,7 +5,7 @@ export const REPORT_VERSION = 1;
 /** Where one site runs in the written model. */
 export interface SiteReport {
   readonly name: string;
-  readonly kind: "linear" | "embedding" | "attention" | "convolution" | "opaque";
+  readonly kind: "linear" | "embedding" | "attention" | "residual" | "convolution" | "opaque";
   /** Dims of the constant as the product uses it: [K, N], or [rows, width] of a table; empty where there is none. */
   readonly shape: readonly number[];
   /** `int8`: an integer kernel; `stored`: 8 bits in the file, floats at run time; `float`: left alone. */
@@ -52,6 +52,8 @@ export interface QuantizeReport {
   /** Highest resident memory of this process until the result was written (the check, which loads both models, comes after). */
   readonly peakMemoryBytes: number;
   readonly calibration?: CalibrationReport | undefined;
+  /** The command that makes what the target's runtime loads out of the written file; absent where it loads the file itself. */
+  readonly nextCommand?: string | undefined;
   readonly check?: CheckReport | undefined;
   readonly warnings: readonly string[];
 }

@@ -40,7 +40,7 @@ export function lowerSites(
   const limits = new Map<Value, number>();
   for (const site of sites) {
     const sitePlan = plan.sites.get(site.name);
-    const limit = sitePlan?.quantize === true ? sitePlan.weight.limit : FULL_RANGE;
+    const limit = (sitePlan?.quantize === true && sitePlan.weight?.limit) || FULL_RANGE;
     const { initializer } = viewOf(site);
     // One set of codes serves every layer that shares a weight, so the narrowest of their ranges does.
     limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
