@@ -7,6 +7,7 @@ import { encodeModel } from "../onnx/writer.js";
 import type { Mode, Plan } from "../quant/plan.js";
 import type { SiteReport } from "../report/report.js";
 import { targetFor, type TargetName } from "../targets/all.js";
+import { requireWeightForm } from "../targets/weight-forms.js";
 import { lowerPlan, planModel, type PlanOptions } from "./edition.js";
 
 export interface QuantizeBytesOptions extends Partial<Omit<PlanOptions, "mode">> {
@@ -31,6 +32,7 @@ export function quantizeBytes(
 ): QuantizedBytes {
   const { mode = "dynamic", target: name = "cpu", external, ...rest } = options;
   const target = targetFor(name, mode);
+  requireWeightForm(target, mode, rest.weights ?? "int8");
   const graph = importModel(decodeModel(model), external);
   const { sites, plan, reports, rewrites } = planModel(graph, target, {
     mode,

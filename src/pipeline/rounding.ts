@@ -167,7 +167,9 @@ async function roundGroup(
     moments === undefined || moments.rows === 0
       ? undefined
       : await roundingOrder(
-          process.env.NOC === undefined && centred && group.sites.every((site) => biasOf(site) !== undefined)
+          process.env.NOC === undefined &&
+            centred &&
+            group.sites.every((site) => biasOf(site) !== undefined)
             ? centredGram(moments)
             : moments.gram,
           moments.sums.length,

@@ -1,9 +1,11 @@
 // onnxruntime's CPU provider: which sites gain from 8 bits there, and the forms that it turns into integer kernels.
 import { PlanError } from "../errors.js";
-import type { Mode, SitePlan } from "../quant/plan.js";
+import { WEIGHT_FORMS, type BlockWeight, type Mode, type SitePlan } from "../quant/plan.js";
+import { BITS } from "../quant/blocks.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import { lintCpu } from "./lint-cpu.js";
+import { blockWeight } from "./weight-forms.js";
 import { lowerSites } from "./lower-sites.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
 
@@ -24,15 +26,22 @@ export const cpu: Target = {
   name: "cpu",
   about: "onnxruntime on CPUs (x86-64, ARM64)",
   modes: ["dynamic", "static"],
+  weightForms: WEIGHT_FORMS,
   rewrites: ["gelu", "nan-guard", "residual"],
   opset: { dynamic: 11, static: 13 },
   propose(site, mode, options) {
     const reason = whyFloat(site, mode, options);
     if (reason !== undefined) return { kind: site.kind, quantize: false, reason };
+    const { weights = "int8", weightRange, blockSize: block } = options;
+    if (site.kind === "linear" && weights !== "int8") {
+      const weight = blockWeight(weights, site.weight.rows, { block, range: weightRange });
+      return { kind: site.kind, quantize: true, weight };
+    }
     const weight = {
       dtype: "int8",
       granularity: "per-channel",
       limit: options.reduceRange && !weightOnly(site) ? REDUCED_RANGE : FULL_RANGE,
+      ...(weightRange === undefined ? {} : { range: weightRange }),
     } as const;
     if (weightOnly(site)) return { kind: site.kind, quantize: true, weight };
     const range = mode === "dynamic" ? mode : options.rangeOf?.(site);
@@ -44,6 +53,8 @@ export const cpu: Target = {
     if (!plan.quantize) return { runs: "float", reason: plan.reason };
     checkLegal(site, plan);
     if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
+    const { weight } = plan;
+    if (weight.granularity === "block-wise") return { runs: "packed", reason: packedAs(weight) };
     return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
   },
   lint: lintCpu,
@@ -57,6 +68,10 @@ export const cpu: Target = {
     lowerSites(model, chosen, plan, weights);
   },
 };
+
+function packedAs({ dtype, block }: BlockWeight): string {
+  return `${BITS[dtype]}-bit weights in blocks of ${block}, float activations: kernel MatMulNBits`;
+}
 
 /** Sites whose activation never becomes 8 bits. */
 function weightOnly(site: Site): boolean {
@@ -97,9 +112,14 @@ function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
     throw new PlanError(
       `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that this target keeps in float; set "quantize": false`,
     );
-  const needed = !weightOnly(site);
+  const inBlocks = plan.weight.granularity === "block-wise";
+  if (inBlocks && site.kind === "embedding")
+    throw new PlanError(
+      `site "${site.name}" is a table, which this target stores in INT8 per row; set "granularity": "per-channel", or "quantize": false`,
+    );
+  const needed = !weightOnly(site) && !inBlocks;
   if (needed !== (plan.activation !== undefined))
     throw new PlanError(
-      `site "${site.name}" ${needed ? 'needs an "activation"' : 'takes no "activation"'} on this target`,
+      `site "${site.name}" ${needed ? 'needs an "activation"' : `takes no "activation"${inBlocks ? " with weights in blocks" : ""}`} on this target`,
     );
 }

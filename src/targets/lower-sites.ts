@@ -3,15 +3,17 @@
 import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import { DTYPES, type DType } from "../onnx/dtypes.js";
+import { DTYPES } from "../onnx/dtypes.js";
 import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { asymmetric } from "../quant/affine.js";
-import type { Plan, Range } from "../quant/plan.js";
+import type { BlockWeight, Plan, Range, WeightRange } from "../quant/plan.js";
 import { quantizedMatrix, roundedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
+import { castTo, inputOf, named } from "./emitting.js";
+import { PackedWeights } from "./lower-nbits.js";
 
 interface Codes {
   /** INT8 initializer. */
@@ -38,24 +40,31 @@ export function lowerSites(
     sites.filter((s) => s.kind === "embedding").map((s) => s.table.initializer),
   );
   const limits = new Map<Value, number>();
+  const ranges = new Map<Value, WeightRange>();
   for (const site of sites) {
     const sitePlan = plan.sites.get(site.name);
-    const limit = sitePlan?.quantize === true ? sitePlan.weight.limit : FULL_RANGE;
+    if (sitePlan?.quantize !== true || sitePlan.weight.granularity !== "per-channel") continue;
+    const { limit } = sitePlan.weight;
     const { initializer } = viewOf(site);
+    if (sitePlan.weight.range !== undefined) ranges.set(initializer, sitePlan.weight.range);
     // One set of codes serves every layer that shares a weight, so the narrowest of their ranges does.
     limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
   }
-  const lowering = new Lowering(model.graph, tables, limits, weights);
+  const lowering = new Lowering(model.graph, tables, limits, ranges, weights);
+  const packed = new PackedWeights(model);
   for (const site of sites) {
     const range = rangeOf(site, plan);
+    const blocks = blocksOf(site, plan);
     const result =
       site.kind === "embedding"
         ? lowering.embedding(site)
-        : site.constantInput
-          ? lowering.constantProduct(site)
-          : range === "dynamic"
-            ? lowering.dynamicProduct(site)
-            : lowering.staticProduct(site, range);
+        : blocks !== undefined
+          ? packed.product(site, blocks)
+          : site.constantInput
+            ? lowering.constantProduct(site)
+            : range === "dynamic"
+              ? lowering.dynamicProduct(site)
+              : lowering.staticProduct(site, range);
     const graph = site.node.graph;
     if (graph === undefined) throw new Error(`internal: site "${site.name}" is gone`);
     result.dtype = site.output.dtype;
@@ -69,6 +78,12 @@ export function lowerSites(
 function rangeOf(site: Site, plan: Plan): "dynamic" | Range {
   const sitePlan = plan.sites.get(site.name);
   return (sitePlan?.quantize === true && sitePlan.activation?.range) || "dynamic";
+}
+
+function blocksOf(site: Site, plan: Plan): BlockWeight | undefined {
+  const sitePlan = plan.sites.get(site.name);
+  if (sitePlan?.quantize !== true) return undefined;
+  return sitePlan.weight.granularity === "block-wise" ? sitePlan.weight : undefined;
 }
 
 function viewOf(site: LinearSite | EmbeddingSite): MatrixView {
@@ -86,13 +101,16 @@ class Lowering {
   readonly #limits: ReadonlyMap<Value, number>;
 
   readonly #rounded: RoundedWeights;
+  readonly #ranges: ReadonlyMap<Value, WeightRange>;
 
   constructor(
     root: Graph,
     tables: ReadonlySet<Value>,
     limits: ReadonlyMap<Value, number>,
+    ranges: ReadonlyMap<Value, WeightRange>,
     rounded: RoundedWeights,
   ) {
+    this.#ranges = ranges;
     this.#rounded = rounded;
     this.#root = root;
     this.#tables = tables;
@@ -202,9 +220,10 @@ class Lowering {
     const cols = view.transposed ? view.rows : view.cols;
     const limit = this.#limits.get(initializer) ?? FULL_RANGE;
     const rounded = this.#rounded.get(initializer);
+    const range = this.#ranges.get(initializer);
     const matrix =
       rounded === undefined
-        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit })
+        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit, range })
         : roundedMatrix(view, rounded);
     const codes = this.#root.addInitializer(`${initializer.name}_int8`, matrix.codes);
     const made: Codes = { codes, matrix, scales: new Map() };
@@ -292,23 +311,4 @@ class Lowering {
 function graphOf(node: Node): Graph {
   if (node.graph === undefined) throw new Error("internal: node without a graph");
   return node.graph;
-}
-
-/** What the node reads now: an earlier site's lowering may have replaced what the site was found with. */
-function inputOf(node: Node, index: number): Value {
-  const value = node.input(index);
-  if (value === undefined)
-    throw new Error(`internal: ${node.op} "${node.name}" lost input ${index}`);
-  return value;
-}
-
-function named(site: LinearSite | EmbeddingSite, what: string): { name: string } {
-  return { name: `${site.name}.${what}` };
-}
-
-function castTo(at: Node, value: Value, dtype: DType | undefined): Value {
-  if (dtype === undefined || value.dtype === undefined || value.dtype === dtype) return value;
-  const cast = emit(at, "Cast", [value], { to: DTYPES[dtype].code });
-  cast.dtype = dtype;
-  return cast;
 }

@@ -1,0 +1,49 @@
+// Forms of weights: what a form needs of the target and the mode, and how a product's weight is written in it.
+import { UnsupportedError } from "../errors.js";
+import {
+  BLOCK_SIZES,
+  type BlockWeight,
+  type Mode,
+  type WeightForm,
+  type WeightRange,
+} from "../quant/plan.js";
+import type { Target } from "./target.js";
+
+/** Values per scale. Four bits gain 3 dB and more by 32; eight are close anyway, and run faster by 128. */
+const BLOCK = { int4: 32, "int8-only": 128 } as const;
+
+/** Throws UnsupportedError, which says what to use instead. */
+export function requireWeightForm(target: Target, mode: Mode, form: WeightForm): void {
+  if (form === "int8") return;
+  if (!target.weightForms.includes(form))
+    throw new UnsupportedError(
+      `--weights ${form} with --target ${target.name}`,
+      "this version of Octavo does not write that form for it",
+      "Use --target cpu, or --weights int8.",
+    );
+  if (mode !== "dynamic")
+    throw new UnsupportedError(
+      `--weights ${form} with --mode ${mode}`,
+      "its activations stay in float, so there are no ranges to find",
+      `Leave --mode out, or use --weights int8 with --mode ${mode}.`,
+    );
+}
+
+/** The default of a product with a weight [depth, N]; short columns get short blocks, which hold less padding. */
+export function blockWeight(
+  form: Exclude<WeightForm, "int8">,
+  depth: number,
+  {
+    block = BLOCK[form],
+    range = "min-max",
+  }: { block?: number | undefined; range?: WeightRange | undefined },
+): BlockWeight {
+  const fitting = BLOCK_SIZES.filter((size) => size <= Math.max(depth, BLOCK_SIZES[0]));
+  return {
+    dtype: form === "int4" ? "int4" : "int8",
+    granularity: "block-wise",
+    block: Math.min(block, fitting.at(-1) ?? block),
+    scheme: "symmetric",
+    range,
+  };
+}
