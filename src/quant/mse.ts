@@ -2,7 +2,7 @@
 import { squaredErrors } from "./scales.js";
 
 /** Shares of the whole range that are tried. */
-const SHARES = [0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5] as const;
+const SHARES = [0.9, 0.75, 0.6] as const;
 
 /**
  * For each channel of a row-major matrix [rows, cols] the scale, of `scales` and their shares, that leaves the least Σ (w − scale · code)² with
