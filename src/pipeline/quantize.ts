@@ -38,8 +38,8 @@ export async function quantizeModel(
   const file = host.open(input);
   try {
     const given = readPlan(host, settings.plan);
-    const weights = requireOneForm(settings, given);
-    const output = settings.output ?? host.beside(file.path, ENDINGS[weights]);
+    const form = requireOneForm(settings, given);
+    const output = settings.output ?? host.beside(file.path, ENDINGS[form]);
     host.requireWritable(output, force);
     if (settings.writePlan !== undefined) host.requireWritable(settings.writePlan, force);
     onProgress({ step: "reading", done: 0, total: 0 });
@@ -50,7 +50,7 @@ export async function quantizeModel(
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
     const planned =
-      weights === "int8" &&
+      form === "int8" &&
       (mode === "static" || settings.data !== undefined || settings.stats !== undefined)
         ? await planCalibrated(host, file, model, target, { ...settings, plan: given, onProgress })
         : planModel(model, target, { ...settings, plan: given });
