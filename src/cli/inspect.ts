@@ -3,9 +3,12 @@ import { Command } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import {
+  blockSizeOption,
   MODEL,
   modeOption,
   targetOption,
+  weightRangeOption,
+  weightsOption,
   withCommon,
   withOperands,
   type OperandOptions,
@@ -14,6 +17,9 @@ import {
 interface Options extends CommonOptions, OperandOptions {
   readonly mode?: "dynamic" | "static" | "qat";
   readonly target: TargetName;
+  readonly weights?: "int8" | "int4" | "int8-only";
+  readonly weightRange?: "min-max" | "mse";
+  readonly blockSize?: 16 | 32 | 64 | 128 | 256;
   readonly embeddings: boolean;
   readonly outliers: boolean;
   readonly all?: boolean;
@@ -27,6 +33,9 @@ export function inspectCommand(io: Io): Command {
     .argument("<model>", MODEL)
     .addOption(modeOption())
     .addOption(targetOption())
+    .addOption(weightsOption())
+    .addOption(weightRangeOption())
+    .addOption(blockSizeOption())
     .option("--no-embeddings", "as in quantize: embedding tables stay in float")
     .option("--no-outliers", "as in quantize: outlier channels are not set apart")
     .option("--all", "a line for each site, also where those of all layers are alike")

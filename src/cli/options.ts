@@ -39,6 +39,27 @@ export function withOperands(command: Command): Command {
     );
 }
 
+export function weightsOption(): Option {
+  return new Option(
+    "--weights <form>",
+    "int8 with 8-bit activations; int4 or int8-only with float ones (default: int8)",
+  ).choices(["int8", "int4", "int8-only"]);
+}
+
+export function weightRangeOption(): Option {
+  return new Option(
+    "--weight-range <range>",
+    "scales of weights by all values, or by least error (default: min-max)",
+  ).choices(["min-max", "mse"]);
+}
+
+export function blockSizeOption(): Option {
+  return new Option(
+    "--block-size <values>",
+    "weights that share a scale, with int4 or int8-only: 16 to 256 (default: 32, 128)",
+  ).argParser(wholeNumber);
+}
+
 /** Options of every command. */
 export function withCommon(command: Command): Command {
   return command

@@ -3,11 +3,14 @@ import { Command } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import {
+  blockSizeOption,
   collect,
   MODEL,
   modeOption,
   named,
   targetOption,
+  weightRangeOption,
+  weightsOption,
   withCommon,
   withData,
   withOperands,
@@ -19,6 +22,9 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly output?: string;
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
+  readonly weights?: "int8" | "int4" | "int8-only";
+  readonly weightRange?: "min-max" | "mse";
+  readonly blockSize?: 16 | 32 | 64 | 128 | 256;
   readonly stats?: string;
   readonly smooth: boolean;
   readonly reduceRange?: boolean;
@@ -44,6 +50,9 @@ export function quantizeCommand(io: Io): Command {
     )
     .addOption(modeOption().default("dynamic"))
     .addOption(targetOption())
+    .addOption(weightsOption())
+    .addOption(weightRangeOption())
+    .addOption(blockSizeOption())
     .option("--stats <file>", "statistics of octavo calibrate, in place of data", named)
     .option("--no-smooth", "do not move size from activations into weights")
     .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
@@ -88,6 +97,7 @@ Examples:
   octavo quantize ./my-model --data train.jsonl         ranges found at run time, smoothed on texts
   octavo quantize ./my-model --mode static --target tensorrt --data train.jsonl --fp16
                                                         for Nvidia GPUs; prints the trtexec command
+  octavo quantize ./my-model --weights int4             writes ./my-model/onnx/model_q4.onnx
   octavo quantize model.onnx -o small.onnx              a single file, another name
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit

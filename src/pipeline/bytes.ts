@@ -7,7 +7,8 @@ import { encodeModel } from "../onnx/writer.js";
 import type { Mode, Plan } from "../quant/plan.js";
 import type { SiteReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
-import { targetFor, type TargetName } from "../targets/all.js";
+import { floatTarget, targetFor, type TargetName } from "../targets/all.js";
+import { requireWeightForm } from "../targets/weight-forms.js";
 import { lowerPlan, planModel, type PlanOptions } from "./edition.js";
 
 export interface QuantizeBytesOptions extends Partial<Omit<PlanOptions, "mode">> {
@@ -31,6 +32,7 @@ export function quantizeBytes(
   options: QuantizeBytesOptions = {},
 ): QuantizedBytes {
   const { mode = "dynamic", target: name = "cpu", external, ...rest } = options;
+  requireWeightForm(floatTarget(name), mode, rest.weights ?? "int8");
   const target = targetFor(name, mode);
   const choices = choose(target, mode, rest);
   const graph = importModel(decodeModel(model), external);

@@ -12,7 +12,7 @@ import { removeDead } from "../passes/dead.js";
 import { toHalf } from "../passes/half.js";
 import { raiseOpset } from "../passes/opset.js";
 import { quantizedForm } from "../quant/already.js";
-import { fitPlan, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
+import { fitPlan, weightFormOf, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { CalibrationReport, SiteReport } from "../report/report.js";
@@ -51,7 +51,10 @@ export function planModel(model: Model, target: Target, options: PlanOptions): P
   requireFloat(model);
   const { rewrites } = prepare(model, target, options);
   const found = findSites(model);
-  const outlier = options.outliers ? setOutliersApart(model, found) : 0;
+  const form = options.plan === undefined ? options.weights : weightFormOf(options.plan);
+  // Activations in float have no range that an outlier could hold.
+  const apart = options.outliers && (form ?? "int8") === "int8";
+  const outlier = apart ? setOutliersApart(model, found) : 0;
   if (outlier === 0) return planSites(found, target, options, rewrites);
   model.graph.sort();
   inferTypes(model);

@@ -6,10 +6,12 @@ import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type InspectReport, type ValueReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
 import { floatTarget, targetFor, usualMode } from "../targets/all.js";
+import { requireWeightForm } from "../targets/weight-forms.js";
 import { planModel } from "./edition.js";
 import type { Host } from "./host.js";
 import { lintModel } from "./lint.js";
 import { checkOptions, inspectSchema, type InspectOptions } from "./options.js";
+import { requireOneForm } from "./weight-options.js";
 import { readGraph } from "./read.js";
 
 /** Calibration is assumed to see every input: what it saw does not decide where a site runs. */
@@ -37,7 +39,9 @@ export async function inspectModel(
     // A mode is how a float model would be quantized.
     const target =
       quantized === undefined ? targetFor(settings.target, mode) : floatTarget(settings.target);
+    if (quantized === undefined) requireWeightForm(target, mode, settings.weights ?? "int8");
     const given = planPath === undefined ? undefined : parsePlan(host.readPlan(planPath), planPath);
+    requireOneForm(settings, given);
     const base = {
       version: REPORT_VERSION,
       command: "inspect",

@@ -1,7 +1,7 @@
 // Options of the verbs, checked by schema: a wrong one is an error that names it and says what is allowed.
 import * as v from "valibot";
 import { OptionError } from "../errors.js";
-import { MODES } from "../quant/plan.js";
+import { BLOCK_SIZES, MODES, WEIGHT_FORMS, WEIGHT_RANGES } from "../quant/plan.js";
 import type { OnProgress } from "../report/progress.js";
 import { TARGET_NAMES } from "../targets/all.js";
 import { ATTENTION, RESIDUAL } from "../targets/target.js";
@@ -33,6 +33,12 @@ const choice = {
   mode,
   target,
   ...operands,
+  /** How weights of products are written: INT8 with 8-bit activations, or few bits with float activations. Default: as in the plan given, else int8. */
+  weights: v.optional(v.picklist(WEIGHT_FORMS)),
+  /** What scales of weights span: all values, or as many as leave the least squared error. */
+  weightRange: v.optional(v.picklist(WEIGHT_RANGES)),
+  /** Values that share a scale where weights are in blocks. */
+  blockSize: v.optional(v.picklist(BLOCK_SIZES)),
   /** Codes of weights within ±64, for x86 CPUs without VNNI. */
   reduceRange: flag(false),
   /** Store embedding tables in INT8. */

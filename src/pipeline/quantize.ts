@@ -4,15 +4,17 @@ import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { maxLengthOf } from "../runtime/length.js";
 import type { Feeds } from "../runtime/runtime.js";
-import { parsePlan, planToJson, type Plan } from "../quant/plan.js";
+import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
 import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
-import { targetFor } from "../targets/all.js";
+import { floatTarget, targetFor } from "../targets/all.js";
+import { requireWeightForm } from "../targets/weight-forms.js";
 import { feedsFromData } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
 import { dataOptions, planCalibrated, type DataSettings } from "./calibrated.js";
 import type { Host, OpenedModel } from "./host.js";
+import { requireOneForm } from "./weight-options.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
 
@@ -33,16 +35,18 @@ export async function quantizeModel(
 ): Promise<Quantized> {
   const settings = checkOptions(quantizeSchema, options);
   const { mode, force, signal, onProgress = () => undefined } = settings;
+  requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
   const target = targetFor(settings.target, mode);
   const choices = choose(target, mode, settings);
   const start = host.now();
   const file = host.open(input);
   try {
-    const output = settings.output ?? host.beside(file.path, ENDING);
+    const given = readPlan(host, settings.plan);
+    const form = requireOneForm(settings, given);
+    const output = settings.output ?? host.beside(file.path, ENDINGS[form]);
     host.requireWritable(output, force);
     if (settings.writePlan !== undefined) host.requireWritable(settings.writePlan, force);
     onProgress({ step: "reading", done: 0, total: 0 });
-    const given = readPlan(host, settings.plan);
     const model = readGraph(file);
     const bytesBefore = file.bytes();
     const afterRead = host.now();
@@ -50,7 +54,8 @@ export async function quantizeModel(
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
     const planned =
-      mode === "static" || settings.data !== undefined || settings.stats !== undefined
+      form === "int8" &&
+      (mode === "static" || settings.data !== undefined || settings.stats !== undefined)
         ? await planCalibrated(host, file, model, target, {
             ...settings,
             ...choices,
@@ -91,6 +96,7 @@ export async function quantizeModel(
       output,
       mode,
       target: target.name,
+      weights: weightFormOf(plan),
       bytesBefore,
       bytesAfter: written.bytes,
       sites: reports,
@@ -130,8 +136,12 @@ function feedsFor(
     : feedsFromData(host, file, model, dataOptions(settings, data));
 }
 
-/** transformers.js loads `model_quantized.onnx` for `dtype: "q8"`. */
-const ENDING = "_quantized";
+/** The names that transformers.js loads for dtype "q8", "q4" and "int8". */
+const ENDINGS: Readonly<Record<WeightForm, string>> = {
+  int8: "_quantized",
+  int4: "_q4",
+  "int8-only": "_int8",
+};
 
 function readPlan(host: Host, path: string | undefined): Plan | undefined {
   return path === undefined ? undefined : parsePlan(host.readPlan(path), path);

@@ -98,7 +98,7 @@ export async function roundPlan(
 
 function isQuantized(site: Site, plan: Plan): boolean {
   const sitePlan = plan.sites.get(site.name);
-  return sitePlan?.quantize === true;
+  return sitePlan?.quantize === true && sitePlan.weight?.granularity === "per-channel";
 }
 
 function specOf(activation: Value, sites: readonly Site[], plan: Plan): ActivationSpec | undefined {
@@ -158,7 +158,8 @@ async function roundGroup(
   const limits = new Map<Value, number>();
   for (const site of group.sites) {
     const sitePlan = plan.sites.get(site.name);
-    const limit = (sitePlan?.quantize === true && sitePlan.weight?.limit) || FULL_RANGE;
+    if (sitePlan?.quantize !== true || sitePlan.weight?.granularity !== "per-channel") continue;
+    const { limit } = sitePlan.weight;
     const { initializer } = site.weight;
     limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
   }

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PlanError } from "../errors.js";
-import { fitPlan, parsePlan, planToJson, type Plan, type SitePlan } from "./plan.js";
+import {
+  BLOCK_SIZES,
+  WEIGHT_RANGES,
+  fitPlan,
+  parsePlan,
+  planToJson,
+  type Plan,
+  type SitePlan,
+} from "./plan.js";
 import type { Site } from "./sites.js";
 
 const weight = { dtype: "int8", granularity: "per-channel", limit: 127 } as const;
@@ -19,6 +27,21 @@ const UNSAFE = new Set(["__proto__", "constructor", "prototype"]);
 const sitePlan: fc.Arbitrary<SitePlan> = fc.oneof(
   fc.constant<SitePlan>({ kind: "linear", quantize: true, weight, activation }),
   fc.constant<SitePlan>({ kind: "embedding", quantize: true, weight: { ...weight, limit: 64 } }),
+  fc
+    .record({
+      dtype: fc.constantFrom("int4", "int8"),
+      granularity: fc.constant("block-wise" as const),
+      block: fc.constantFrom(...BLOCK_SIZES),
+      scheme: fc.constantFrom("symmetric", "asymmetric"),
+      range: fc.constantFrom(...WEIGHT_RANGES),
+    })
+    .map((blocks): SitePlan => ({ kind: "linear", quantize: true, weight: blocks })),
+  fc.constantFrom(...WEIGHT_RANGES).map((range): SitePlan => ({
+    kind: "linear",
+    quantize: true,
+    weight: { ...weight, range },
+    activation,
+  })),
   fc.string().map((reason): SitePlan => ({ kind: "attention", quantize: false, reason })),
   fc.constantFrom<SitePlan>(
     { kind: "attention", quantize: true, activation: symmetric, second: symmetric },
@@ -66,6 +89,10 @@ describe("a plan", () => {
     [
       '{"format":"octavo-plan","version":1,"mode":"dynamic","target":"cpu","sites":{"a":{"kind":"linear","quantize":true,"weight":{"dtype":"int8","granularity":"per-channel","limit":"127"}}}}',
       /sites → a → weight → limit: .*number/,
+    ],
+    [
+      '{"format":"octavo-plan","version":1,"mode":"dynamic","target":"cpu","sites":{"a":{"kind":"linear","quantize":true,"weight":{"dtype":"int4","granularity":"block-wise","block":24,"scheme":"symmetric","range":"mse"}}}}',
+      /sites → a → weight → block: .*16.*24/,
     ],
     [
       '{"format":"octavo-plan","version":1,"mode":"dynamic","target":"cpu","sites":{},"extra":1}',

@@ -6,13 +6,38 @@ import type { Site, SiteKind } from "./sites.js";
 export const MODES = ["dynamic", "static", "qat"] as const;
 export type Mode = (typeof MODES)[number];
 
-/** How a constant is written: symmetric INT8 codes, one scale per output channel (products) or per row (tables). */
-export interface WeightSpec {
+/** What a scale spans: all values, or as many as leave the least squared error. */
+export const WEIGHT_RANGES = ["min-max", "mse"] as const;
+export type WeightRange = (typeof WEIGHT_RANGES)[number];
+
+/** Symmetric INT8 codes, one scale per output channel (products) or per row (tables). */
+export interface ChannelWeight {
   readonly dtype: "int8";
   readonly granularity: "per-channel";
   /** Codes stay within ±limit: 127, or 64 for CPUs that saturate sums of two products. */
   readonly limit: number;
+  /** Absent in older plans: min-max. */
+  readonly range?: WeightRange | undefined;
 }
+
+export const BLOCK_SIZES = [16, 32, 64, 128, 256] as const;
+
+/** Codes in blocks along K, for a product whose activation stays in float. */
+export interface BlockWeight {
+  readonly dtype: "int4" | "int8";
+  readonly granularity: "block-wise";
+  /** Values that share a scale: a power of two from 16 to 256. */
+  readonly block: number;
+  readonly scheme: "symmetric" | "asymmetric";
+  readonly range: WeightRange;
+}
+
+/** What `--weights` asks for: INT8 with 8-bit activations, or few bits with activations left in float. */
+export const WEIGHT_FORMS = ["int8", "int4", "int8-only"] as const;
+export type WeightForm = (typeof WEIGHT_FORMS)[number];
+
+/** How a constant is written. */
+export type WeightSpec = ChannelWeight | BlockWeight;
 
 /** Values that are represented, 0 among them. */
 export interface Range {
@@ -56,11 +81,21 @@ export interface Plan {
   readonly sites: ReadonlyMap<string, SitePlan>;
 }
 
-const weightSchema = v.strictObject({
-  dtype: v.literal("int8"),
-  granularity: v.literal("per-channel"),
-  limit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(127)),
-});
+const weightSchema = v.variant("granularity", [
+  v.strictObject({
+    dtype: v.literal("int8"),
+    granularity: v.literal("per-channel"),
+    limit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(127)),
+    range: v.optional(v.picklist(WEIGHT_RANGES)),
+  }),
+  v.strictObject({
+    dtype: v.picklist(["int4", "int8"]),
+    granularity: v.literal("block-wise"),
+    block: v.picklist(BLOCK_SIZES),
+    scheme: v.picklist(["symmetric", "asymmetric"]),
+    range: v.picklist(WEIGHT_RANGES),
+  }),
+]);
 
 const activationSchema = v.strictObject({
   dtype: v.picklist(["uint8", "int8"]),
@@ -110,6 +145,15 @@ const planSchema = v.strictObject({
   target: v.string(),
   sites: v.record(v.string(), sitePlanSchema),
 });
+
+/** The form of the plan's products: of fewest bits where they are mixed. */
+export function weightFormOf({ sites }: Plan): WeightForm {
+  const blocks = [...sites.values()].flatMap((site) =>
+    site.quantize && site.weight?.granularity === "block-wise" ? [site.weight.dtype] : [],
+  );
+  if (blocks.length === 0) return "int8";
+  return blocks.includes("int4") ? "int4" : "int8-only";
+}
 
 /** The plan as JSON text, a site per paragraph; `parsePlan` reads it back to the same plan. */
 export function planToJson(plan: Plan): string {

@@ -3,6 +3,8 @@ import { WeightNotFiniteError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { lazyTensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 import { floatsOf } from "../onnx/values.js";
+import { cutValues, mseScales } from "./mse.js";
+import type { WeightRange } from "./plan.js";
 import type { RoundedWeight } from "./rounded.js";
 import { channelScales, refineScales, encodeChannels, transposeCodes } from "./scales.js";
 import type { MatrixView } from "./weight-view.js";
@@ -14,6 +16,8 @@ export interface MatrixFormat {
   readonly transpose: boolean;
   /** Largest code. */
   readonly limit: number;
+  /** What scales span: all values where left out. */
+  readonly range?: WeightRange | undefined;
 }
 
 export interface QuantizedMatrix {
@@ -35,7 +39,7 @@ export function quantizedMatrix(
 ): QuantizedMatrix {
   const source = weight.tensor;
   if (source === undefined) throw new Error(`internal: "${weight.name}" is no constant`);
-  const { channelAxis, transpose, limit } = format;
+  const { channelAxis, transpose, limit, range } = format;
   let kept: Float32Array | undefined;
   const onBad = (values: Float32Array) => (index: number) => {
     throw new WeightNotFiniteError(weight.name, values[index] ?? Number.NaN, index);
@@ -43,14 +47,18 @@ export function quantizedMatrix(
   const scalesOf = (values: Float32Array): Float32Array => {
     if (kept !== undefined) return kept;
     const widest = channelScales(values, rows, cols, channelAxis, limit, onBad(values));
-    kept = refineScales(values, rows, cols, channelAxis, widest, limit);
+    const refined = refineScales(values, rows, cols, channelAxis, widest, limit);
+    kept = range === "mse" ? mseScales(values, rows, cols, channelAxis, refined, limit) : refined;
     return kept;
   };
   const dims = transpose ? [cols, rows] : [rows, cols];
   return {
     codes: lazyTensor("int8", dims, () => {
       const values = floatsOf(source);
-      const codes = encodeChannels(values, rows, cols, channelAxis, scalesOf(values));
+      const scales = scalesOf(values);
+      const held =
+        range === "mse" ? cutValues(values, rows, cols, channelAxis, scales, limit) : values;
+      const codes = encodeChannels(held, rows, cols, channelAxis, scales);
       return bytesOf(transpose ? transposeCodes(codes, rows, cols) : codes);
     }),
     scales(scaleDims = [channelAxis === 0 ? rows : cols]) {

@@ -158,8 +158,8 @@ export function refineScales(
   return best;
 }
 
-/** Σ (w − scale · code)² of each channel. */
-function squaredErrors(
+/** Σ (w − scale · code)² of each channel, codes held within ±limit. */
+export function squaredErrors(
   values: Float32Array,
   rows: number,
   cols: number,

@@ -8,8 +8,8 @@ export interface SiteReport {
   readonly kind: "linear" | "embedding" | "attention" | "residual" | "convolution" | "opaque";
   /** Dims of the constant as the product uses it: [K, N], or [rows, width] of a table; empty where there is none. */
   readonly shape: readonly number[];
-  /** `int8`: an integer kernel; `stored`: 8 bits in the file, floats at run time; `float`: left alone. */
-  readonly runs: "int8" | "stored" | "float";
+  /** `int8`: an integer kernel; `packed`: weights of few bits, float activations; `stored`: 8 bits in the file, floats at run time; `float`: left alone. */
+  readonly runs: "int8" | "packed" | "stored" | "float";
   /** The operator that the runtime makes of it, where a quantized model was looked at. */
   readonly kernel?: string | undefined;
   /** Why it does not run in INT8; of a quantized model also what is wrong with a product that does. */
@@ -38,6 +38,8 @@ export interface QuantizeReport {
   readonly output: string;
   readonly mode: string;
   readonly target: string;
+  /** The form of weights: int8, int4 or int8-only. */
+  readonly weights: string;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly sites: readonly SiteReport[];

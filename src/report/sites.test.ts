@@ -67,5 +67,5 @@ function fits(pattern: string, name: string): boolean {
 
 test("totals count by where the sites run", () => {
   const sites = [site("a"), site("b", { runs: "stored" }), site("c", { runs: "float" }), site("d")];
-  expect(totals(sites)).toEqual({ int8: 2, stored: 1, float: 1 });
+  expect(totals(sites)).toEqual({ int8: 2, packed: 0, stored: 1, float: 1 });
 });

@@ -51,11 +51,17 @@ function patternOf(names: readonly string[]): string {
 
 export interface SiteTotals {
   readonly int8: number;
+  readonly packed: number;
   readonly stored: number;
   readonly float: number;
 }
 
 export function totals(sites: readonly SiteReport[]): SiteTotals {
   const count = (runs: SiteReport["runs"]) => sites.filter((site) => site.runs === runs).length;
-  return { int8: count("int8"), stored: count("stored"), float: count("float") };
+  return {
+    int8: count("int8"),
+    packed: count("packed"),
+    stored: count("stored"),
+    float: count("float"),
+  };
 }

@@ -14,6 +14,7 @@ const quantized: QuantizeReport = {
   output: "m/model_quantized.onnx",
   mode: "dynamic",
   target: "cpu",
+  weights: "int8",
   bytesBefore: 28_269_204,
   bytesAfter: 7_207_425,
   sites: [

@@ -23,6 +23,7 @@ const REWRITES: Readonly<Record<string, string>> = {
 
 const RUNS: Readonly<Record<SiteReport["runs"], string>> = {
   int8: "INT8",
+  packed: "packed weights",
   stored: "stored in INT8",
   float: "float",
 };
@@ -38,7 +39,7 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
     `${bold(printable(report.output))}\n`,
     facts(
       [
-        ["form", `${report.mode} INT8 for target ${report.target}`],
+        ["form", formOf(report)],
         ["size", sizes(report.bytesBefore, report.bytesAfter)],
         ["sites", siteTotals(report.sites)],
         ["rewrites", rewrites(report.rewrites)],
@@ -53,6 +54,15 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
       ? ""
       : `\n${bold("Next, where the GPU is")}\n  ${printable(report.nextCommand)}\n`,
   ].join("");
+}
+
+const FORMS: Readonly<Record<string, string>> = {
+  int4: "4-bit weights, float activations",
+  "int8-only": "8-bit weights, float activations",
+};
+
+function formOf({ mode, weights, target }: QuantizeReport): string {
+  return `${FORMS[weights] ?? `${mode} INT8`}, for target ${target}`.replace("INT8,", "INT8");
 }
 
 export function inspectText(
@@ -163,9 +173,12 @@ function parts(time: Readonly<Record<string, number | undefined>>): string {
 }
 
 function siteTotals(sites: readonly SiteReport[]): string {
-  const { int8, stored, float } = totals(sites);
+  const { int8, packed, stored, float } = totals(sites);
+  const all = counted(sites.length, "site");
   return (
-    `${int8} of ${counted(sites.length, "site")} in INT8` +
+    (packed > 0 && int8 === 0
+      ? `${packed} of ${all} with packed weights`
+      : `${int8} of ${all} in INT8${packed === 0 ? "" : `, ${packed} with packed weights`}`) +
     (stored === 0 ? "" : `, ${stored} stored in INT8`) +
     (float === 0 ? "" : `, ${float} left in float`)
   );
@@ -229,7 +242,7 @@ function siteTable(sites: readonly SiteReport[], all: boolean, style: Style): st
     ? sites.map((site) => ({ pattern: site.name, count: 1, site }))
     : groupSites(sites);
   const { green, yellow } = style.colors;
-  const colors = { int8: green, stored: green, float: yellow };
+  const colors = { int8: green, packed: green, stored: green, float: yellow };
   const notes = [...new Set(groups.map(({ site }) => site.reason ?? ""))].filter(Boolean);
   const rows = groups.map(({ pattern, count, site }) => {
     const note = site.reason === undefined ? 0 : notes.indexOf(site.reason) + 1;

@@ -1,9 +1,17 @@
 // onnxruntime's CPU provider: which sites gain from 8 bits there, and the forms that it turns into integer kernels.
 import { PlanError } from "../errors.js";
-import type { ActivationSpec, Mode, SitePlan } from "../quant/plan.js";
+import {
+  WEIGHT_FORMS,
+  type ActivationSpec,
+  type BlockWeight,
+  type Mode,
+  type SitePlan,
+} from "../quant/plan.js";
+import { BITS } from "../quant/blocks.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { AttentionSite, Site } from "../quant/sites.js";
 import { lintCpu } from "./lint-cpu.js";
+import { blockWeight, PER_CHANNEL, takesWeight } from "./weight-forms.js";
 import { lowerSites } from "./lower-sites.js";
 import { lowerQdq } from "./lower-qdq.js";
 import { proposeAttention, U8 } from "./operand-plans.js";
@@ -26,6 +34,7 @@ export const cpu: Target = {
   name: "cpu",
   about: "onnxruntime on CPUs (x86-64, ARM64)",
   modes: ["dynamic", "static"],
+  weightForms: WEIGHT_FORMS,
   rewrites: ["gelu", "nan-guard", "residual"],
   choices: { attention: ["none", "values", "all"] },
   opset: { dynamic: 11, static: 13 },
@@ -39,10 +48,16 @@ export const cpu: Target = {
     }
     const reason = whyFloat(site, mode, options);
     if (reason !== undefined) return { kind: site.kind, quantize: false, reason };
+    const { weights = "int8", weightRange, blockSize: block } = options;
+    if (site.kind === "linear" && weights !== "int8") {
+      const weight = blockWeight(weights, site.weight.rows, { block, range: weightRange });
+      return { kind: site.kind, quantize: true, weight };
+    }
     const weight = {
       dtype: "int8",
       granularity: "per-channel",
       limit: options.reduceRange && !weightOnly(site) ? REDUCED_RANGE : FULL_RANGE,
+      ...(weightRange === undefined ? {} : { range: weightRange }),
     } as const;
     if (weightOnly(site)) return { kind: site.kind, quantize: true, weight };
     const range = mode === "dynamic" ? mode : options.rangeOf?.(site);
@@ -50,13 +65,15 @@ export const cpu: Target = {
     const activation = { dtype: "uint8", granularity: "per-tensor", range } as const;
     return { kind: site.kind, quantize: true, weight, activation };
   },
-  fate: (site, plan) => fateOf(site, plan, "cpu"),
+  fate(site, plan) {
+    return fateOf(site, plan, this);
+  },
   lint: lintCpu,
   lower(model, sites, plan, weights) {
     const chosen = sites.filter((site) => {
       const sitePlan = plan.sites.get(site.name);
       if (sitePlan?.quantize !== true) return false;
-      checkLegal(site, sitePlan, "cpu");
+      checkLegal(site, sitePlan, this);
       if (plan.mode === "dynamic" && site.kind === "attention")
         throw new PlanError(`site "${site.name}" stays in float in mode dynamic`);
       return true;
@@ -67,6 +84,10 @@ export const cpu: Target = {
     lowerSites(model, ofKind("linear", "embedding"), plan, weights);
   },
 };
+
+function packedAs({ dtype, block }: BlockWeight): string {
+  return `${BITS[dtype]}-bit weights in blocks of ${block}, float activations: kernel MatMulNBits`;
+}
 
 /** Sites whose activation never becomes 8 bits. */
 function weightOnly(site: Site): boolean {
@@ -109,17 +130,19 @@ function isIn<Item extends string>(item: string, items: readonly Item[]): item i
 }
 
 /** For targets that run layers and tables as onnxruntime does. */
-export function fateOf(site: Site, plan: SitePlan, target: string): Fate {
+export function fateOf(site: Site, plan: SitePlan, target: Target): Fate {
   if (!plan.quantize) return { runs: "float", reason: plan.reason };
   checkLegal(site, plan, target);
   if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
+  const { weight } = plan;
+  if (weight?.granularity === "block-wise") return { runs: "packed", reason: packedAs(weight) };
   return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
 }
 
-function checkLegal(site: Site, plan: SitePlan & { quantize: true }, target: string): void {
+function checkLegal(site: Site, plan: SitePlan & { quantize: true }, target: Target): void {
   const { weight, activation, second } = plan;
   const wrong = (what: string): never => {
-    throw new PlanError(`site "${site.name}" ${what} on target ${target}`);
+    throw new PlanError(`site "${site.name}" ${what} on target ${target.name}`);
   };
   const isFree = (spec: ActivationSpec | undefined) =>
     spec?.dtype === "uint8" && spec.symmetric !== true;
@@ -131,12 +154,20 @@ function checkLegal(site: Site, plan: SitePlan & { quantize: true }, target: str
   }
   if (site.kind !== "linear" && site.kind !== "embedding")
     throw new PlanError(
-      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target ${target} keeps in float; set "quantize": false`,
+      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target ${target.name} keeps in float; set "quantize": false`,
     );
+  const inBlocks = weight?.granularity === "block-wise";
   if (weight === undefined) wrong('needs a "weight"');
   if (second !== undefined) wrong('takes no "second"');
-  const needed = !weightOnly(site);
+  if (inBlocks && site.kind === "embedding")
+    wrong('is a table, whose rows need a weight with "granularity": "per-channel"');
+  if (!takesWeight(target, weight)) wrong(PER_CHANNEL);
+  const needed = !weightOnly(site) && !inBlocks;
   if (needed !== (activation !== undefined))
-    wrong(needed ? 'needs an "activation"' : 'takes no "activation"');
+    wrong(
+      needed
+        ? 'needs an "activation"'
+        : `takes no "activation"${inBlocks ? " with weights in blocks" : ""}`,
+    );
   if (needed && !isFree(activation)) wrong('needs "dtype": "uint8" with a free zero point');
 }

@@ -2,7 +2,6 @@
 import type { Graph, Node, Value } from "../graph/graph.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
-import { DTYPES, type DType } from "../onnx/dtypes.js";
 import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { affineOf } from "../quant/affine.js";
 import { operandOf, type Operand } from "../quant/operands.js";
@@ -12,6 +11,8 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { AttentionSite, LinearSite, ResidualSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
+import { castTo, inputOf, named } from "./emitting.js";
+import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
 interface Codes {
   readonly codes: Value;
@@ -28,7 +29,7 @@ export function lowerQdq(
   plan: Plan,
   weights: RoundedWeights = new Map(),
 ): void {
-  const lowering = new Lowering(model.graph, limitsOf(sites, plan), weights);
+  const lowering = new Lowering(model.graph, channelFormats(sites, plan), weights);
   // Now, before a site's lowering replaces what another one reads.
   const skips = new Map<QdqSite, number>();
   for (const site of sites)
@@ -88,31 +89,18 @@ function specsOf(site: Site, plan: Plan): Partial<Record<Operand, ActivationSpec
   return sitePlan?.quantize === true ? sitePlan : {};
 }
 
-/** One set of codes serves every layer that shares a weight, so the narrowest of their limits does. */
-function limitsOf(sites: readonly QdqSite[], plan: Plan): Map<Value, number> {
-  const limits = new Map<Value, number>();
-  for (const site of sites) {
-    const sitePlan = plan.sites.get(site.name);
-    if (site.kind !== "linear" || sitePlan?.quantize !== true) continue;
-    const { initializer } = site.weight;
-    const limit = sitePlan.weight?.limit ?? FULL_RANGE;
-    limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
-  }
-  return limits;
-}
-
 class Lowering {
   readonly #codes = new Map<string, Codes>();
   readonly #pairs = new Map<Graph, Map<Value, Map<string, Value>>>();
   readonly #zeroPoints = new Map<number, Value>();
   readonly #root: Graph;
-  readonly #limits: ReadonlyMap<Value, number>;
+  readonly #formats: ReadonlyMap<Value, ChannelFormat>;
   readonly #rounded: RoundedWeights;
 
-  constructor(root: Graph, limits: ReadonlyMap<Value, number>, rounded: RoundedWeights) {
+  constructor(root: Graph, formats: ReadonlyMap<Value, ChannelFormat>, rounded: RoundedWeights) {
     this.#rounded = rounded;
     this.#root = root;
-    this.#limits = limits;
+    this.#formats = formats;
   }
 
   /** A float product between the DequantizeLinear of its activation and of its weight; the bias stays a float Add behind it. */
@@ -122,10 +110,10 @@ class Lowering {
     const { dtype } = site.output;
     const x = this.#pair(at, inputOf(at, 0), spec);
     const w = this.#weight(at, site.weight);
-    let result = emit(at, "MatMul", [x, w], {}, { name: `${site.name}.int8` });
+    let result = emit(at, "MatMul", [x, w], {}, named(site, "int8"));
     if (site.bias !== undefined) {
       const bias = castTo(at, site.bias, "float32");
-      result = emit(at, "Add", [result, bias], {}, { name: `${site.name}.bias` });
+      result = emit(at, "Add", [result, bias], {}, named(site, "bias"));
     }
     result.dtype = "float32";
     result = castTo(at, result, dtype);
@@ -181,7 +169,7 @@ class Lowering {
           : quantizedMatrix(initializer, storedRows, storedCols, {
               channelAxis: transposed ? 0 : 1,
               transpose: transposed,
-              limit: this.#limits.get(initializer) ?? FULL_RANGE,
+              ...(this.#formats.get(initializer) ?? { limit: FULL_RANGE }),
             });
       const codes = this.#root.addInitializer(`${initializer.name}_int8`, matrix.codes);
       stored = { codes, matrix, scale: undefined };
@@ -210,19 +198,4 @@ class Lowering {
 function graphOf(node: Node): Graph {
   if (node.graph === undefined) throw new Error("internal: node without a graph");
   return node.graph;
-}
-
-/** What the node reads now: an earlier site's lowering may have replaced what the site was found with. */
-function inputOf(node: Node, index: number): Value {
-  const value = node.input(index);
-  if (value === undefined)
-    throw new Error(`internal: ${node.op} "${node.name}" lost input ${index}`);
-  return value;
-}
-
-function castTo(at: Node, value: Value, dtype: DType | undefined): Value {
-  if (dtype === undefined || value.dtype === undefined || value.dtype === dtype) return value;
-  const cast = emit(at, "Cast", [value], { to: DTYPES[dtype].code });
-  cast.dtype = dtype;
-  return cast;
 }

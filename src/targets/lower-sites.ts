@@ -3,15 +3,18 @@
 import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import { DTYPES, type DType } from "../onnx/dtypes.js";
+import { DTYPES } from "../onnx/dtypes.js";
 import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { asymmetric } from "../quant/affine.js";
-import type { Plan, Range } from "../quant/plan.js";
+import type { BlockWeight, Plan, Range } from "../quant/plan.js";
 import { quantizedMatrix, roundedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
+import { castTo, inputOf, named } from "./emitting.js";
+import { PackedWeights } from "./lower-nbits.js";
+import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
 interface Codes {
   /** INT8 initializer. */
@@ -37,25 +40,21 @@ export function lowerSites(
   const tables = new Set(
     sites.filter((s) => s.kind === "embedding").map((s) => s.table.initializer),
   );
-  const limits = new Map<Value, number>();
-  for (const site of sites) {
-    const sitePlan = plan.sites.get(site.name);
-    const limit = (sitePlan?.quantize === true && sitePlan.weight?.limit) || FULL_RANGE;
-    const { initializer } = viewOf(site);
-    // One set of codes serves every layer that shares a weight, so the narrowest of their ranges does.
-    limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
-  }
-  const lowering = new Lowering(model.graph, tables, limits, weights);
+  const lowering = new Lowering(model.graph, tables, channelFormats(sites, plan), weights);
+  const packed = new PackedWeights(model);
   for (const site of sites) {
     const range = rangeOf(site, plan);
+    const blocks = blocksOf(site, plan);
     const result =
       site.kind === "embedding"
         ? lowering.embedding(site)
-        : site.constantInput
-          ? lowering.constantProduct(site)
-          : range === "dynamic"
-            ? lowering.dynamicProduct(site)
-            : lowering.staticProduct(site, range);
+        : blocks !== undefined
+          ? packed.product(site, blocks)
+          : site.constantInput
+            ? lowering.constantProduct(site)
+            : range === "dynamic"
+              ? lowering.dynamicProduct(site)
+              : lowering.staticProduct(site, range);
     const graph = site.node.graph;
     if (graph === undefined) throw new Error(`internal: site "${site.name}" is gone`);
     result.dtype = site.output.dtype;
@@ -71,8 +70,10 @@ function rangeOf(site: Site, plan: Plan): "dynamic" | Range {
   return (sitePlan?.quantize === true && sitePlan.activation?.range) || "dynamic";
 }
 
-function viewOf(site: LinearSite | EmbeddingSite): MatrixView {
-  return site.kind === "embedding" ? site.table : site.weight;
+function blocksOf(site: Site, plan: Plan): BlockWeight | undefined {
+  const sitePlan = plan.sites.get(site.name);
+  if (sitePlan?.quantize !== true) return undefined;
+  return sitePlan.weight?.granularity === "block-wise" ? sitePlan.weight : undefined;
 }
 
 class Lowering {
@@ -83,20 +84,19 @@ class Lowering {
   readonly #zeroPoints = new Map<number, Value>();
   readonly #root: Graph;
   readonly #tables: ReadonlySet<Value>;
-  readonly #limits: ReadonlyMap<Value, number>;
-
+  readonly #formats: ReadonlyMap<Value, ChannelFormat>;
   readonly #rounded: RoundedWeights;
 
   constructor(
     root: Graph,
     tables: ReadonlySet<Value>,
-    limits: ReadonlyMap<Value, number>,
+    formats: ReadonlyMap<Value, ChannelFormat>,
     rounded: RoundedWeights,
   ) {
     this.#rounded = rounded;
     this.#root = root;
     this.#tables = tables;
-    this.#limits = limits;
+    this.#formats = formats;
   }
 
   dynamicProduct(site: LinearSite): Value {
@@ -200,11 +200,11 @@ class Lowering {
     if (known !== undefined) return known;
     const rows = view.transposed ? view.cols : view.rows;
     const cols = view.transposed ? view.rows : view.cols;
-    const limit = this.#limits.get(initializer) ?? FULL_RANGE;
+    const format = this.#formats.get(initializer) ?? { limit: FULL_RANGE };
     const rounded = this.#rounded.get(initializer);
     const matrix =
       rounded === undefined
-        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit })
+        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, ...format })
         : roundedMatrix(view, rounded);
     const codes = this.#root.addInitializer(`${initializer.name}_int8`, matrix.codes);
     const made: Codes = { codes, matrix, scales: new Map() };
@@ -292,23 +292,4 @@ class Lowering {
 function graphOf(node: Node): Graph {
   if (node.graph === undefined) throw new Error("internal: node without a graph");
   return node.graph;
-}
-
-/** What the node reads now: an earlier site's lowering may have replaced what the site was found with. */
-function inputOf(node: Node, index: number): Value {
-  const value = node.input(index);
-  if (value === undefined)
-    throw new Error(`internal: ${node.op} "${node.name}" lost input ${index}`);
-  return value;
-}
-
-function named(site: LinearSite | EmbeddingSite, what: string): { name: string } {
-  return { name: `${site.name}.${what}` };
-}
-
-function castTo(at: Node, value: Value, dtype: DType | undefined): Value {
-  if (dtype === undefined || value.dtype === undefined || value.dtype === dtype) return value;
-  const cast = emit(at, "Cast", [value], { to: DTYPES[dtype].code });
-  cast.dtype = dtype;
-  return cast;
 }

@@ -12,6 +12,7 @@ export const openvino: Target = {
   name: "openvino",
   about: "OpenVINO on x86-64 CPUs",
   modes: ["static"],
+  weightForms: ["int8"],
   rewrites: ["gelu", "nan-guard"],
   choices: { attention: ["none", "values", "all"] },
   opset: { static: 13 },
@@ -55,7 +56,7 @@ export const openvino: Target = {
 
 function fateInOpenvino(site: Site, plan: SitePlan): Fate {
   if (!plan.quantize || (site.kind !== "attention" && !site.constantInput))
-    return fateOf(site, plan, "openvino");
+    return fateOf(site, plan, openvino);
   if (site.kind !== "attention")
     throw new PlanError(
       `site "${site.name}" has no input that reaches it, and OpenVINO does not fold an INT8 path of constants; set "quantize": false`,

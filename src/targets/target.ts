@@ -2,7 +2,7 @@
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { Operand } from "../quant/operands.js";
-import type { Mode, Plan, Range, SitePlan } from "../quant/plan.js";
+import type { Mode, Plan, Range, SitePlan, WeightForm, WeightRange } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import type { Site } from "../quant/sites.js";
 import type { Finding } from "./lint.js";
@@ -37,6 +37,12 @@ export interface Choices {
 export interface LoweringOptions extends Partial<Choices> {
   /** Codes of weights within ±64: for x86 CPUs without VNNI, whose 8-bit products saturate. */
   readonly reduceRange: boolean;
+  /** How weights of products are written; INT8 with 8-bit activations where left out. */
+  readonly weights?: WeightForm | undefined;
+  /** What scales of weights span; all values where left out. */
+  readonly weightRange?: WeightRange | undefined;
+  /** Values along K that share a scale, for weights in blocks. */
+  readonly blockSize?: number | undefined;
   /** Store embedding tables in INT8. */
   readonly embeddings: boolean;
   /** The calibrated range of an operand of a site, its activation by default; undefined where none was seen. For static. */
@@ -49,6 +55,8 @@ export interface LoweringOptions extends Partial<Choices> {
 export type Fate =
   /** An integer kernel. */
   | { readonly runs: "int8" }
+  /** Weights of few bits that a kernel reads as they are, activations in float. */
+  | { readonly runs: "packed"; readonly reason: string }
   /** 8 bits in the file, floats at run time (an embedding row, a product of constants). */
   | { readonly runs: "stored"; readonly reason: string }
   | { readonly runs: "float"; readonly reason: string };
@@ -66,6 +74,8 @@ export interface Target {
   /** One line for people. */
   readonly about: string;
   readonly modes: readonly Mode[];
+  /** Forms of weights that it writes. */
+  readonly weightForms: readonly WeightForm[];
   readonly rewrites: readonly Rewrite[];
   /** In static mode; with ranges found at run time there is nothing to choose. */
   readonly choices?: TargetChoices;

@@ -8,6 +8,7 @@ import { lintTensorrt } from "./lint-tensorrt.js";
 import { lowerQdq, withSharedRanges } from "./lower-qdq.js";
 import { proposeAttention, proposeResidual, S8 } from "./operand-plans.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
+import { PER_CHANNEL, takesWeight } from "./weight-forms.js";
 import { trtexecCommand } from "./trtexec.js";
 
 /** INT8 kernels need sides of at least this. */
@@ -17,6 +18,7 @@ export const tensorrt: Target = {
   name: "tensorrt",
   about: "TensorRT on Nvidia GPUs, as explicit Q/DQ",
   modes: ["static"],
+  weightForms: ["int8"],
   rewrites: ["nan-guard", "attention-scale"],
   choices: { attention: ["none", "all"], residual: ["skip", "none", "both"], fp16: true },
   opset: { static: 13 },
@@ -55,7 +57,10 @@ export const tensorrt: Target = {
   command: trtexecCommand,
 };
 
-function proposeLinear(site: Site, { rangeOf, reduceRange }: LoweringOptions): SitePlan {
+function proposeLinear(
+  site: Site,
+  { rangeOf, reduceRange, weightRange }: LoweringOptions,
+): SitePlan {
   const range = rangeOf?.(site);
   if (range === undefined)
     return { kind: site.kind, quantize: false, reason: "calibration saw no value of its input" };
@@ -63,7 +68,12 @@ function proposeLinear(site: Site, { rangeOf, reduceRange }: LoweringOptions): S
   return {
     kind: site.kind,
     quantize: true,
-    weight: { dtype: "int8", granularity: "per-channel", limit },
+    weight: {
+      dtype: "int8",
+      granularity: "per-channel",
+      limit,
+      ...(weightRange === undefined ? {} : { range: weightRange }),
+    },
     activation: { ...S8, range },
   };
 }
@@ -115,6 +125,7 @@ function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
   switch (site.kind) {
     case "linear":
       if (weight === undefined) wrong('needs a "weight"');
+      if (!takesWeight(tensorrt, weight)) wrong(PER_CHANNEL);
       if (second !== undefined) wrong('takes no "second"');
       if (site.constantInput)
         wrong("has nothing to quantize, no input reaches it; it stays in float");

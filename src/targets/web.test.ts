@@ -6,7 +6,7 @@ import type { Model } from "../graph/model.js";
 import { decodeModel } from "../onnx/reader.js";
 import { tensorOf, type Tensor } from "../onnx/tensor.js";
 import { lowerPlan, planModel } from "../pipeline/edition.js";
-import type { Mode } from "../quant/plan.js";
+import type { Mode, WeightForm } from "../quant/plan.js";
 import { ortWeb } from "../runtime/ort-web.js";
 import { fromRuntime, toRuntime } from "../runtime/tensors.js";
 import { web } from "./web.js";
@@ -38,10 +38,11 @@ function linear(
   return b.op(`${name}.y`, "Add", [product, b.float(`${name}.bias`, [...noise(n, 5)])]);
 }
 
-function edition(model: Model, mode: Mode): Uint8Array {
+function edition(model: Model, mode: Mode, weights: WeightForm = "int8"): Uint8Array {
   const copy = importModel(decodeModel(bytesOf(model)));
   const { sites, plan } = planModel(copy, web, {
     mode,
+    weights,
     reduceRange: false,
     embeddings: true,
     outliers: false,
@@ -85,6 +86,17 @@ describe.each<Mode>(["dynamic", "static"])("the %s edition in onnxruntime-web", 
       expect(snr((await runModel(model, feeds))["y"]!, got)).toBeGreaterThan(45);
     },
   );
+});
+
+test.each([
+  ["int4", 12],
+  ["int8-only", 28],
+] as const)("%s weights run there as in onnxruntime-node", async (weights, decibels) => {
+  const feeds = { ids: ids(3, 17) };
+  const model = edition(block, "dynamic", weights);
+  const got = (await inWeb(model, feeds))["y"]!;
+  expect(snr((await runModel(bytesOf(block), feeds))["y"]!, got)).toBeGreaterThan(decibels);
+  expect(snr((await runModel(model, feeds))["y"]!, got)).toBeGreaterThan(35);
 });
 
 test("products of codes as large as they get do not saturate", async () => {
