@@ -82,10 +82,25 @@ describe("calibrate", () => {
   );
 
   test("statistics quantize to the same bytes as the data they are of", async () => {
-    const common = { mode: "static", check: false, ...settings } as const;
+    // Rounding against covariances needs the data itself.
+    const common = { mode: "static", check: false, round: false, ...settings } as const;
     await quantize(at("model.onnx"), { ...common, data: at("data.jsonl"), output: at("a.onnx") });
     await quantize(at("model.onnx"), { ...common, stats: at("whole.json"), output: at("b.onnx") });
     expect(readFileSync(at("b.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
+  });
+
+  test("statistics alone round weights to the nearest, and a warning says what rounding needs", async () => {
+    const warnings = async (options: object) => {
+      const given = { mode: "static", check: false, force: true, ...settings, ...options } as const;
+      return (await quantize(at("model.onnx"), { ...given, output: at("w.onnx") })).report.warnings;
+    };
+    const [data, stats] = [at("data.jsonl"), at("whole.json")];
+    expect(await warnings({ stats })).toEqual([
+      expect.stringMatching(/^Weights are rounded to the nearest: .* needs --data/),
+    ]);
+    expect(await warnings({ stats, mode: "dynamic" })).toHaveLength(1);
+    expect(await warnings({ stats, round: false })).toEqual([]);
+    expect(await warnings({ data })).toEqual([]);
   });
 
   test.each([

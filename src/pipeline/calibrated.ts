@@ -134,9 +134,15 @@ export async function planCalibrated(
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },
-    warnings: nonFiniteWarnings(statistics),
+    warnings: [
+      ...nonFiniteWarnings(statistics),
+      ...(options.round && batches === undefined ? [NEAREST] : []),
+    ],
   };
 }
+
+const NEAREST =
+  "Weights are rounded to the nearest: rounding against covariances needs --data in place of --stats.";
 
 export function nonFiniteWarnings({ tensors }: Statistics): string[] {
   return [...tensors].flatMap(([name, { nonFinite }]) =>

@@ -78,7 +78,7 @@ function tapped(
   const taps = groups.map(({ activations }) =>
     activations.map((activation): Tap => {
       const value = graph.value(activation.name);
-      const reader = value?.consumers().next().value;
+      const [reader] = value?.consumers() ?? [];
       if (value === undefined || !reader)
         throw new Error(`internal: the copy has no activation "${activation.name}"`);
       const spec = specOf(activation);
@@ -95,7 +95,7 @@ function tapped(
 }
 
 function fakeQuantized({ graph }: Model, value: Value, spec: ActivationSpec): Value {
-  const reader = value.consumers().next().value;
+  const [reader] = value.consumers();
   if (!reader) throw new Error(`internal: nothing reads "${value.name}"`);
   const { scale, zeroPoint } = affineOf(spec);
   const codes = spec.dtype === "int8" ? Int8Array.of(zeroPoint) : Uint8Array.of(zeroPoint);

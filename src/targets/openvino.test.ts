@@ -142,6 +142,14 @@ test("a plan that OpenVINO would run in float is an error that names the site an
   );
   expect(fate("scores", { activation: s8 })).toThrow(/"scores" needs/);
   expect(fate("query", { weight, activation: s8 })).toThrow(/"uint8" .* on target openvino/);
+  const block = {
+    dtype: "int8",
+    granularity: "block-wise",
+    block: 32,
+    scheme: "symmetric",
+    range: "min-max",
+  } as const;
+  expect(fate("query", { weight: block })).toThrow(/"per-channel" on target openvino/);
   expect(fate("places", { weight })).toThrow(/no input that reaches it/);
   expect(fate("query", { weight, activation: u8 })()).toEqual({ runs: "int8" });
   expect(fate("scores", { activation: s8, second: s8 })()).toEqual({ runs: "int8" });

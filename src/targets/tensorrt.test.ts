@@ -245,6 +245,10 @@ describe("a plan that TensorRT cannot run is an error that names the site", () =
     expect(fate("linear", { activation: s8 })).toThrow(/"query" needs a "weight"/);
     expect(fate("linear", { weight })).toThrow(/"query" needs an "activation"/);
   });
+  test("a weight in blocks", () => {
+    const block = { ...weight, granularity: "block-wise", block: 32 };
+    expect(fate("linear", { weight: block, activation: s8 })).toThrow(/"query" .* "per-channel"/);
+  });
   test("half a product of attention", () =>
     expect(fate("attention", { activation: s8 })).toThrow(/both operands are quantized or none/));
   test("what it can run, it says so", () => {
