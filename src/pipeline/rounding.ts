@@ -168,9 +168,7 @@ async function roundGroup(
     moments === undefined || moments.rows === 0
       ? undefined
       : await roundingOrder(
-          process.env.NOC === undefined &&
-            centred &&
-            group.sites.every((site) => biasOf(site) !== undefined)
+          centred && group.sites.every((site) => biasOf(site) !== undefined)
             ? centredGram(moments)
             : moments.gram,
           moments.sums.length,
