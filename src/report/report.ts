@@ -1,4 +1,5 @@
 // The reports as data: what a command found and did. Tables, JSON and pages are made from these and from nothing else.
+import type { ChangeReport } from "./evaluation.js";
 
 export const REPORT_VERSION = 1;
 
@@ -57,6 +58,8 @@ export interface QuantizeReport {
   /** The command that makes what the target's runtime loads out of the written file; absent where it loads the file itself. */
   readonly nextCommand?: string | undefined;
   readonly check?: CheckReport | undefined;
+  /** With --eval: the metrics of both models on labelled data. */
+  readonly evaluation?: ChangeReport | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -155,6 +158,8 @@ export interface OpinionReport {
   /** Of that label, 0…1. */
   readonly probability: number;
 }
+
+export type * from "./evaluation.js";
 
 export interface DemoReport {
   readonly version: typeof REPORT_VERSION;
