@@ -8,18 +8,20 @@ import { openRecords } from "./data/record-files.js";
 import { PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
+import { evaluateFile } from "./pipeline/evaluation.js";
 import type { Host } from "./pipeline/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
 import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
 import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
 import type {
   CalibrateOptions,
+  EvaluateFileOptions,
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
 } from "./pipeline/options.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
-import type { InspectReport } from "./report/report.js";
+import type { EvaluateReport, InspectReport } from "./report/report.js";
 import { ortNode } from "./runtime/ort-node.js";
 
 const HASHED_AT_ONCE = 2 ** 24;
@@ -109,6 +111,18 @@ export function calibrate(
   return calibrateModel(host, model, options);
 }
 
+/**
+ * Scores a model on labelled data by its task: text or token classification, regression, question answering, sentence embeddings, language
+ * modelling, images. Throws as `quantize`, and DataError, LabelError, TaskError.
+ *
+ * @example
+ * const { metrics } = await evaluate("./my-model", { data: "dev.tsv" });
+ * console.log(metrics[0].name, metrics[0].value, metrics[0].low, metrics[0].high);
+ */
+export function evaluate(model: string, options: EvaluateFileOptions): Promise<EvaluateReport> {
+  return evaluateFile(host, model, options);
+}
+
 /** What is in a model, and what would run in INT8. Throws as `quantize`. */
 export function inspect(model: string, options: InspectOptions = {}): Promise<InspectReport> {
   return inspectModel(host, model, options);
@@ -122,6 +136,7 @@ export function optimize(model: string, options: OptimizeOptions = {}): Promise<
 export * from "./errors.js";
 export type {
   CalibrateOptions,
+  EvaluateFileOptions as EvaluateOptions,
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
@@ -134,6 +149,7 @@ export type { OnProgress, Progress } from "./report/progress.js";
 export type {
   CalibrateReport,
   CheckReport,
+  EvaluateReport,
   InspectReport,
   OptimizeReport,
   QuantizeReport,

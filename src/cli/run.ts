@@ -5,6 +5,7 @@ import { OctavoError } from "../errors.js";
 import { styleFor } from "../report/style.js";
 import { calibrateCommand } from "./calibrate.js";
 import { demoCommand } from "./demo.js";
+import { evaluateCommand } from "./evaluate.js";
 import { inspectCommand } from "./inspect.js";
 import type { Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
@@ -15,7 +16,14 @@ const DONE = 0;
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
-const COMMANDS = [quantizeCommand, calibrateCommand, inspectCommand, optimizeCommand, demoCommand];
+const COMMANDS = [
+  quantizeCommand,
+  calibrateCommand,
+  evaluateCommand,
+  inspectCommand,
+  optimizeCommand,
+  demoCommand,
+];
 
 /** Runs `octavo` with arguments; resolves to the exit status. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -115,6 +123,8 @@ Examples:
   octavo inspect ./my-model          what is in it, and what will run in INT8
   octavo calibrate ./my-model --data train.jsonl -o stats.json
                                      ranges of activations, kept for quantize --stats
+  octavo evaluate ./my-model --data dev.tsv
+                                     accuracy on labelled data, with intervals
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
   octavo demo                        the embedded model, before and after
 
