@@ -8,6 +8,7 @@ import { openRecords } from "./data/record-files.js";
 import { PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
+import { compareModels } from "./pipeline/compare.js";
 import { evaluateFile } from "./pipeline/evaluation.js";
 import type { Host } from "./pipeline/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
@@ -15,13 +16,14 @@ import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
 import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
 import type {
   CalibrateOptions,
+  CompareOptions,
   EvaluateFileOptions,
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
 } from "./pipeline/options.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
-import type { EvaluateReport, InspectReport } from "./report/report.js";
+import type { CompareReport, EvaluateReport, InspectReport } from "./report/report.js";
 import { ortNode } from "./runtime/ort-node.js";
 
 const HASHED_AT_ONCE = 2 ** 24;
@@ -123,6 +125,22 @@ export function evaluate(model: string, options: EvaluateFileOptions): Promise<E
   return evaluateFile(host, model, options);
 }
 
+/**
+ * Two models that take the same inputs, side by side: predictions and metrics on data (made-up inputs without), outputs, and the error at each
+ * site. Throws as `evaluate`, and UnsupportedError for models whose inputs or outputs differ.
+ *
+ * @example
+ * const { change, sites } = await compare("./my-model", "./my-model/onnx/model_quantized.onnx", { data: "dev.tsv" });
+ * console.log(change?.metrics[0]?.difference, sites[0]?.site, sites[0]?.snrDb);
+ */
+export function compare(
+  reference: string,
+  candidate: string,
+  options: CompareOptions = {},
+): Promise<CompareReport> {
+  return compareModels(host, reference, candidate, options);
+}
+
 /** What is in a model, and what would run in INT8. Throws as `quantize`. */
 export function inspect(model: string, options: InspectOptions = {}): Promise<InspectReport> {
   return inspectModel(host, model, options);
@@ -136,6 +154,7 @@ export function optimize(model: string, options: OptimizeOptions = {}): Promise<
 export * from "./errors.js";
 export type {
   CalibrateOptions,
+  CompareOptions,
   EvaluateFileOptions as EvaluateOptions,
   InspectOptions,
   OptimizeOptions,
@@ -148,7 +167,9 @@ export type { TargetName } from "./targets/all.js";
 export type { OnProgress, Progress } from "./report/progress.js";
 export type {
   CalibrateReport,
+  ChangeReport,
   CheckReport,
+  CompareReport,
   EvaluateReport,
   InspectReport,
   OptimizeReport,

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { OctavoError } from "../errors.js";
 import { styleFor } from "../report/style.js";
 import { calibrateCommand } from "./calibrate.js";
+import { compareCommand } from "./compare.js";
 import { demoCommand } from "./demo.js";
 import { evaluateCommand } from "./evaluate.js";
 import { inspectCommand } from "./inspect.js";
@@ -20,6 +21,7 @@ const COMMANDS = [
   quantizeCommand,
   calibrateCommand,
   evaluateCommand,
+  compareCommand,
   inspectCommand,
   optimizeCommand,
   demoCommand,
@@ -125,6 +127,8 @@ Examples:
                                      ranges of activations, kept for quantize --stats
   octavo evaluate ./my-model --data dev.tsv
                                      accuracy on labelled data, with intervals
+  octavo compare ./my-model small.onnx --data dev.tsv
+                                     what changed between two models, and where
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
   octavo demo                        the embedded model, before and after
 

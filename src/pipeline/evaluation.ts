@@ -51,13 +51,14 @@ export async function prepareEvaluation(
   host: Host,
   file: OpenedModel,
   settings: EvaluationSettings,
+  instead?: Task,
 ): Promise<Prepared> {
   const { data, samples, seed, signal } = settings;
   const paths = typeof data === "string" ? [data] : data;
   const folder = settings.folder ?? file.folder;
   const files: FolderFiles =
     folder === undefined ? { folder: file.path } : host.folderFiles(folder);
-  const task = chooseTask(files, settings);
+  const task = instead ?? chooseTask(files, settings);
   settings.onProgress({ step: "reading", done: 0, total: 0 });
   const source = host.records(paths, {
     text: settings.textColumn,
