@@ -1,6 +1,7 @@
 // octavo quantize: the INT8 edition of a model.
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { TargetName } from "../node.js";
+import { TASKS, type TaskName } from "../tasks/read.js";
 import type { CommonOptions, Io } from "./io.js";
 import {
   blockSizeOption,
@@ -35,6 +36,10 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly plan?: string;
   readonly writePlan?: string;
   readonly check: boolean;
+  readonly eval?: string[];
+  readonly task?: TaskName;
+  readonly labelColumn?: string;
+  readonly answersColumn?: string;
   readonly fp16?: boolean;
   readonly force?: boolean;
 }
@@ -72,6 +77,18 @@ export function quantizeCommand(io: Io): Command {
     .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
     .option("--fp16", "write what is not quantized in FP16, for tensorrt")
     .option("--no-check", "do not compare the result with the float model")
+    .option(
+      "--eval <path>",
+      "labelled data that both models are scored on afterwards (repeatable)",
+      collect,
+    )
+    .addOption(
+      new Option("--task <task>", "what the model does, for --eval (default: by config.json)").choices(
+        TASKS,
+      ),
+    )
+    .option("--label-column <name>", "the column of the label, for --eval", named)
+    .option("--answers-column <name>", "the column of the right answers, for --eval", named)
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, options: Options) => {
@@ -80,9 +97,10 @@ export function quantizeCommand(io: Io): Command {
         import("../report/text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, ...settings } = options;
+      const { json: _json, verbose: _verbose, eval: data, ...settings } = options;
+      const evaluate = data === undefined ? {} : { evaluate: data };
       await present(io, options, quantizeText, async (onProgress) => {
-        const { report } = await quantize(model, { ...settings, onProgress });
+        const { report } = await quantize(model, { ...settings, ...evaluate, onProgress });
         return report;
       });
     });
@@ -102,5 +120,6 @@ Examples:
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit
   octavo quantize ./my-model --plan plan.json           … and to pass back
+  octavo quantize ./my-model --eval dev.tsv             accuracy before and after, with intervals
   octavo quantize ./my-model --json | jq .check.snrDb   for scripts
 `;

@@ -1,5 +1,5 @@
 // What each site of a plan does by itself: the float model with that one site quantized, against the float model, by its outputs.
-import { OptionError } from "../errors.js";
+import { OptionError, PlanError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { parsePlan, type Plan, type SitePlan } from "../quant/plan.js";
@@ -7,7 +7,7 @@ import { findSites } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
 import type { SiteAloneReport, SiteReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
-import { targetFor } from "../targets/all.js";
+import { TARGET_NAMES, targetFor, type TargetName } from "../targets/all.js";
 import type { Target } from "../targets/target.js";
 import { dataOptions, prepareCalibrated, type DataSettings } from "./calibrated.js";
 import { calibrateSites, operandsOf } from "./calibration.js";
@@ -42,7 +42,7 @@ export async function aloneErrors(
   const { plan: path, signal, onProgress } = settings;
   const given = path === undefined ? undefined : parsePlan(host.readPlan(path), path);
   const mode = given?.mode ?? "dynamic";
-  const target = targetFor(named(given?.target), mode);
+  const target = targetFor(targetNamed(given?.target ?? "cpu", path), mode);
   const planned = await planner(host, file, target, mode, settings);
   const whole = planned(readGraph(file), given);
   const quantized = [...whole.plan.sites].filter(([, site]) => site.quantize);
@@ -65,8 +65,11 @@ export async function aloneErrors(
   return found.toSorted((a, b) => a.snrDb - b.snrDb);
 }
 
-function named(target: string | undefined): "cpu" | "web" | "openvino" | "tensorrt" {
-  return (target ?? "cpu") as "cpu";
+/** Throws PlanError for a plan of a target that there is not. */
+function targetNamed(name: string, path: string | undefined): TargetName {
+  const target = TARGET_NAMES.find((known) => known === name);
+  if (target !== undefined) return target;
+  throw new PlanError(`its target "${name}" is none of ${TARGET_NAMES.join(", ")}`, path);
 }
 
 /** Ranges of a static plan's smoothed activations follow from the data, as in quantize --plan. */

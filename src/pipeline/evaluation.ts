@@ -191,6 +191,41 @@ export async function changeBetween(
   };
 }
 
+/** What quantize is told of an evaluation. */
+export interface EditionEvaluation
+  extends Omit<EvaluationSettings, "data" | "samples" | "batchSize" | "onProgress"> {
+  readonly evaluate?: string | readonly string[] | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+const BATCH_SIZE = 32;
+
+/** Reads the labelled data; what is returned scores the float model and an edition on it. Undefined where none is asked for. Throws as `evaluateFile`. */
+export async function evaluationOf(
+  host: Host,
+  file: OpenedModel,
+  options: EditionEvaluation,
+): Promise<((edition: string) => Promise<Change>) | undefined> {
+  const { evaluate: data, onProgress = () => undefined } = options;
+  if (data === undefined) return undefined;
+  const settings = { ...options, data, samples: "all", batchSize: BATCH_SIZE, onProgress } as const;
+  const prepared = await prepareEvaluation(host, file, settings);
+  for (const record of prepared.records) prepared.task.reference(record);
+  return async (edition) => {
+    const sessions: Session[] = [];
+    try {
+      for (const path of [file.path, edition])
+        sessions.push(await host.runtime.load(path, { spinning: "running" }));
+      const [reference, candidate] = sessions;
+      if (reference === undefined || candidate === undefined)
+        throw new Error("internal: no pair of sessions");
+      return await changeBetween([reference, candidate], prepared, settings, { labelled: true });
+    } finally {
+      for (const session of sessions) await session.release();
+    }
+  };
+}
+
 function agreementOf(agreement: Agreement): AgreementReport {
   if ("equal" in agreement)
     return { share: agreement.equal / agreement.of, ...agreement };

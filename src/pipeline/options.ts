@@ -94,6 +94,12 @@ export const quantizeSchema = v.strictObject({
   ...calibration,
   ...writing,
   ...calls,
+  /** Labelled data that both models are scored on afterwards. */
+  evaluate: v.optional(v.union([path, v.array(path)])),
+  /** What the model does, for that; default: what its config.json tells. */
+  task: v.optional(v.picklist(TASKS)),
+  labelColumn: v.optional(path),
+  answersColumn: v.optional(path),
   /** Where to write the plan. */
   writePlan: v.optional(path),
   /** What is not quantized is written in FP16. */

@@ -12,6 +12,7 @@ import { requireWeightForm } from "../targets/weight-forms.js";
 import { feedsFromData } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
+import { evaluationOf } from "./evaluation.js";
 import { dataOptions, planCalibrated, type DataSettings } from "./calibrated.js";
 import type { Host, OpenedModel } from "./host.js";
 import { requireOneForm } from "./weight-options.js";
@@ -49,6 +50,8 @@ export async function quantizeModel(
     onProgress({ step: "reading", done: 0, total: 0 });
     const model = readGraph(file);
     const bytesBefore = file.bytes();
+    // Labels first: a wrong one should not show when all is done.
+    const evaluate = await evaluationOf(host, file, settings);
     const afterRead = host.now();
 
     signal?.throwIfAborted();
@@ -89,6 +92,7 @@ export async function quantizeModel(
       return checkEdition(host.runtime, file.path, output, { feeds, inputs, signal });
     });
     const end = host.now();
+    const evaluation = await evaluate?.(output);
     const report: QuantizeReport = {
       version: REPORT_VERSION,
       command: "quantize",
@@ -111,7 +115,12 @@ export async function quantizeModel(
       ...(check === undefined ? {} : { check }),
       ...(calibration === undefined ? {} : { calibration }),
       ...(nextCommand === undefined ? {} : { nextCommand }),
-      warnings: [...warnings, ...(check === undefined ? [] : checkWarnings(check))],
+      ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
+      warnings: [
+        ...warnings,
+        ...(check === undefined ? [] : checkWarnings(check)),
+        ...(evaluation?.warnings ?? []),
+      ],
     };
     return { path: output, report };
   } finally {

@@ -135,14 +135,12 @@ function siteTable(
   const shown = sites.slice(0, WORST);
   const rows = shown.map((site) => [
     printable(site.site),
-    site.kind,
-    shape(site.shape),
+    site.shape.length === 0 ? site.kind : shape(site.shape),
     decibels(site.snrDb),
     site.cosine.toFixed(6),
   ]);
   const columns: Column[] = [
     { title: "site", fit: "shorten" },
-    { title: "kind" },
     { title: "shape", align: "right" },
     { title: "SNR", align: "right" },
     { title: "cosine", align: "right" },
