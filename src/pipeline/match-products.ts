@@ -60,7 +60,10 @@ function scaledFrom(codes: Value): Value | undefined {
   const cast = codes.onlyUse?.node;
   if (cast?.op !== "Cast") return undefined;
   const scale = cast.output().onlyUse?.node;
-  return scale?.op === "Mul" ? scale.output() : cast.output();
+  if (scale?.op !== "Mul") return cast.output();
+  // Rows of a table whose blocks have scales of their own are put together again.
+  const whole = codes.producer?.op === "Gather" ? scale.output().onlyUse?.node : undefined;
+  return (whole?.op === "Reshape" ? whole : scale).output();
 }
 
 /** The value behind the bias, which may stand behind Q/DQ; undefined where there is none. */
