@@ -4,11 +4,13 @@ import { fileURLToPath } from "node:url";
 import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
 import { isMet, resultText, type Bench } from "./bench.js";
+import { calibration } from "./calibrate.js";
 import { run as fuzzRun } from "./fuzz.js";
 import { large } from "./large.js";
 import { latency } from "./latency.js";
 import { machine } from "./machine.js";
 import { models } from "./models.js";
+import { statics } from "./static.js";
 import { zoo } from "./zoo.js";
 
 const fuzz: Bench = {
@@ -29,7 +31,7 @@ const fuzz: Bench = {
   },
 };
 
-const BENCHES: readonly Bench[] = [base, large, latency, models, zoo, fuzz];
+const BENCHES: readonly Bench[] = [base, calibration, large, latency, models, statics, zoo, fuzz];
 
 const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);
@@ -38,7 +40,7 @@ if (bench === undefined) {
   if (name !== undefined) out.write(`There is no bench "${name}".\n\n`);
   out.write("npm run bench -- NAME [options]\n\n");
   for (const { name: each, about, options } of BENCHES)
-    out.write(`  ${each.padEnd(8)} ${about}\n           ${options}\n`);
+    out.write(`  ${each.padEnd(9)} ${about}\n            ${options}\n`);
   process.exitCode = name === undefined ? 0 : 2;
 } else {
   const before = machine();

@@ -81,8 +81,8 @@ describe("calibrate", () => {
     },
   );
 
-  test("statistics quantize to the same bytes as the data they are of", async () => {
-    const common = { mode: "static", check: false, ...settings } as const;
+  test("statistics quantize to the same bytes as the data they are of, where weights are not rounded on data", async () => {
+    const common = { mode: "static", check: false, round: false, ...settings } as const;
     await quantize(at("model.onnx"), { ...common, data: at("data.jsonl"), output: at("a.onnx") });
     await quantize(at("model.onnx"), { ...common, stats: at("whole.json"), output: at("b.onnx") });
     expect(readFileSync(at("b.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
@@ -109,5 +109,68 @@ describe("calibrate", () => {
     await expect(quantize(at("other.onnx"), options)).rejects.toThrow(/they are of the model/);
     const without = quantize(at("model.onnx"), { ...options, outliers: false });
     await expect(without).rejects.toThrow(/--no-outliers/);
+  });
+});
+
+describe("what lies beyond the ranges, on rows of another draw", () => {
+  const loud = (factor: number) => (b: Builder) => {
+    const x = b.input("x", ["batch", 32], "float32");
+    b.output(
+      b.op("y", "MatMul", [
+        x,
+        b.float(
+          "weight",
+          [...noise(1024, 2)].map((w) => w * factor),
+          [32, 32],
+        ),
+      ]),
+    );
+  };
+  const rows = (size: (row: number) => number, count = 200) =>
+    Array.from({ length: count }, (_, r) =>
+      JSON.stringify({ inputs: { x: [[...noise(32, r)].map((v) => v * size(r))] } }),
+    ).join("\n");
+
+  test("nothing, where data is like the data of calibration", async () => {
+    writeFileSync(at("loud.onnx"), bytesOf(buildModel(loud(1))));
+    writeFileSync(
+      at("alike.jsonl"),
+      rows(() => 1),
+    );
+    const options = { mode: "static", data: at("alike.jsonl"), output: at("alike.onnx") } as const;
+    const { report } = await quantize(at("loud.onnx"), options);
+    expect(report.clipped).toEqual([{ site: expect.any(String) as string, share: 0 }]);
+    expect(report.warnings).toEqual([]);
+  });
+
+  test("a share and a warning that names the site, where statistics are of quieter data", async () => {
+    writeFileSync(
+      at("quiet.jsonl"),
+      rows(() => 0.25),
+    );
+    const stats = at("quiet.json");
+    await calibrate(at("loud.onnx"), { data: at("quiet.jsonl"), output: stats });
+    const options = {
+      mode: "static",
+      stats,
+      data: at("alike.jsonl"),
+      output: at("c.onnx"),
+    } as const;
+    const { report } = await quantize(at("loud.onnx"), options);
+    const [clipped] = report.clipped ?? [];
+    expect(clipped?.share).toBeGreaterThan(0.1);
+    expect(report.warnings.at(-1)).toMatch(
+      new RegExp(`1 site leaves .* % of the values at "${clipped?.site}"`),
+    );
+  });
+
+  test("is asked of static mode only, and the check does not change the result", async () => {
+    const data = at("alike.jsonl");
+    const dynamic = await quantize(at("loud.onnx"), { data, output: at("d.onnx") });
+    expect(dynamic.report.clipped).toBeUndefined();
+    const options = { mode: "static", data, output: at("e.onnx"), check: false } as const;
+    const { report } = await quantize(at("loud.onnx"), options);
+    expect(report.clipped).toBeUndefined();
+    expect(readFileSync(at("e.onnx")).equals(readFileSync(at("alike.onnx")))).toBe(true);
   });
 });

@@ -1,4 +1,5 @@
 // Plans from data: calibrates the float model, smooths it, and plans its sites; static mode with the ranges found, dynamic mode for the smoothing alone.
+import { ESTIMATORS, estimatorOf } from "../calibrate/estimator-names.js";
 import { parseStatistics, type Statistics } from "../calibrate/statistics-file.js";
 import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
@@ -34,6 +35,8 @@ export interface CalibratedOptions extends PlanOptions, DataSettings {
   readonly round: boolean;
   /** Put mean errors into biases. */
   readonly correct: boolean;
+  /** The name of a range estimator. */
+  readonly range: string;
   readonly onProgress: OnProgress;
 }
 
@@ -86,9 +89,22 @@ export async function planCalibrated(
   const rewrites = prepareCalibrated(model, target, options.outliers);
   const found = findSites(model);
   const start = host.now();
-  const { statistics, batches, ...rows } = await statisticsFor(host, file, target, found, options);
+  const {
+    statistics,
+    batches,
+    resumed: _,
+    ...rows
+  } = await statisticsFor(host, file, target, found, options);
+  if (options.stats !== undefined) requireTensors(statistics, model, found);
+  // By the names that the graph has before it is smoothed.
+  const warnings = nonFiniteWarnings(statistics, model);
   options.onProgress({ step: "smoothing", done: 0, total: 0 });
-  const ranged = rangesFrom(model, found, statistics, options);
+  const estimator = estimatorOf(options.range);
+  if (estimator === undefined) throw new OptionError("range", options.range, ESTIMATORS);
+  const { smooth } = options;
+  const ranged = rangesFrom(model, found, statistics, { smooth, estimator });
+  model.graph.sort();
+  inferTypes(model);
   const planned = planSites(
     ranged.sites,
     target,
@@ -101,7 +117,7 @@ export async function planCalibrated(
     model,
     planned.sites,
     planned.plan,
-    { meansOf: ranged.meansOf, batches },
+    { meansOf: ranged.meansOf, batches: options.round ? await batches?.() : undefined },
     { ...options, correct: options.correct && options.mode !== "dynamic" },
   );
   return {
@@ -116,18 +132,40 @@ export async function planCalibrated(
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },
-    warnings: nonFiniteWarnings(statistics),
+    warnings,
   };
 }
 
-export function nonFiniteWarnings({ tensors }: Statistics): string[] {
-  return [...tensors].flatMap(([name, { nonFinite }]) =>
-    nonFinite === undefined
-      ? []
-      : [
-          `Activation "${name}" holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
-        ],
-  );
+/** `model`: to name the node that computes the activation. */
+export function nonFiniteWarnings({ tensors }: Statistics, model?: Model): string[] {
+  return [...tensors].flatMap(([name, { nonFinite }]) => {
+    if (nonFinite === undefined) return [];
+    const node = model?.graph.value(name)?.producer;
+    const of =
+      node === undefined ? "" : ` (of ${node.op}${node.name === "" ? "" : ` "${node.name}"`})`;
+    return [
+      `Activation "${name}"${of} holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
+    ];
+  });
+}
+
+/** Throws StatisticsError where a site reads what the statistics could have, and have not. */
+function requireTensors(
+  { tensors, source }: Statistics,
+  { graph }: Model,
+  sites: readonly Site[],
+): void {
+  for (const site of sites) {
+    if (site.kind !== "linear" || site.constantInput) continue;
+    const { activation } = site;
+    if (tensors.has(activation.name) || activation.graph !== graph) continue;
+    throw new StatisticsError(
+      `they have no tensor "${activation.name}", which site "${site.name}" reads`,
+      "those of the same target and options, by the same version of Octavo",
+      "Calibrate again.",
+      source,
+    );
+  }
 }
 
 async function statisticsFor(
@@ -153,7 +191,7 @@ async function statisticsFor(
   prepareCalibrated(copy, target, outliers);
   return calibrateSites(host, file, copy, sites, {
     ...dataOptions(options, data),
-    samples: samples === "all" ? Infinity : samples,
+    samples,
     outliers,
     onProgress,
   });

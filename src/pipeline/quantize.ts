@@ -1,16 +1,16 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
+import { OptionError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
-import type { Model } from "../graph/model.js";
-import type { Feeds } from "../runtime/runtime.js";
 import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
 import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
 import { targetFor } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
-import { feedsFromData } from "./calibration.js";
+import { rowsForCheck } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
-import { dataOptions, planCalibrated, type DataSettings } from "./calibrated.js";
-import type { Host, OpenedModel } from "./host.js";
+import { clippedShares, clippingWarnings } from "./clipping.js";
+import { dataOptions, planCalibrated } from "./calibrated.js";
+import type { Host } from "./host.js";
 import { requireOneForm } from "./weight-options.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
@@ -31,7 +31,13 @@ export async function quantizeModel(
   options: QuantizeOptions = {},
 ): Promise<Quantized> {
   const settings = checkOptions(quantizeSchema, options);
-  const { mode, force, signal, onProgress = () => undefined } = settings;
+  const { mode, force, range, seed, signal, onProgress = () => undefined } = settings;
+  if (mode === "dynamic" && range !== "min-max")
+    throw new OptionError(
+      "range",
+      `${range} in dynamic mode`,
+      "--mode static: dynamic mode finds ranges at run time",
+    );
   const target = targetFor(settings.target, mode);
   requireWeightForm(target, mode, settings.weights ?? "int8");
   const start = host.now();
@@ -55,7 +61,15 @@ export async function quantizeModel(
         ? await planCalibrated(host, file, model, target, { ...settings, plan: given, onProgress })
         : planModel(model, target, { ...settings, plan: given });
     const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
-    const feeds = settings.check ? await feedsFor(host, file, model, settings) : [];
+    const rows =
+      settings.check && settings.data !== undefined
+        ? await rowsForCheck(host, file, model, dataOptions(settings, settings.data))
+        : undefined;
+    const feeds = rows?.map((row) => row.feeds) ?? (settings.check ? checkFeeds(model, seed) : []);
+    const clipped =
+      rows === undefined || mode === "dynamic"
+        ? undefined
+        : await clippedShares(host, file, model, planned, rows, signal);
     lowerPlan(model, sites, plan, target, weights);
     const afterPlan = host.now();
 
@@ -95,25 +109,17 @@ export async function quantizeModel(
       peakMemoryBytes,
       ...(check === undefined ? {} : { check }),
       ...(calibration === undefined ? {} : { calibration }),
-      warnings: [...warnings, ...(check === undefined ? [] : checkWarnings(check))],
+      ...(clipped === undefined ? {} : { clipped }),
+      warnings: [
+        ...warnings,
+        ...(check === undefined ? [] : checkWarnings(check)),
+        ...clippingWarnings(clipped ?? []),
+      ],
     };
     return { path: output, report };
   } finally {
     file.close();
   }
-}
-
-/** The user's data where there is some, else made-up inputs. */
-function feedsFor(
-  host: Host,
-  file: OpenedModel,
-  model: Model,
-  settings: DataSettings,
-): Feeds[] | Promise<Feeds[]> {
-  const { data, seed } = settings;
-  return data === undefined
-    ? checkFeeds(model, seed)
-    : feedsFromData(host, file, model, dataOptions(settings, data));
 }
 
 /** The names that transformers.js loads for dtype "q8", "q4" and "int8". */

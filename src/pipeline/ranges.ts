@@ -1,5 +1,5 @@
 // From statistics to a model and ranges ready for a static plan: smoothed where it pays, each range with room for values that nobody has seen.
-import { rangeGrowth } from "../calibrate/estimators.js";
+import { estimateRange, rangeGrowth, type Estimator } from "../calibrate/estimators.js";
 import type { Statistics } from "../calibrate/statistics-file.js";
 import type { TensorStatistics } from "../calibrate/tensor-statistics.js";
 import type { Value } from "../graph/graph.js";
@@ -30,13 +30,26 @@ const LONE_HEADROOM = 1.2;
 /** Most that a range is widened beyond what was seen. */
 const MOST_HEADROOM = 1.5;
 
-/** Smooths `model` in place (where asked), and gives the range of every site's activation. */
+export interface RangeOptions {
+  readonly smooth: boolean;
+  readonly estimator: Estimator;
+}
+
+/** Of activations. */
+const FORMAT = { bits: 8, symmetric: false };
+
+/**
+ * Smooths `model` in place (where asked), and gives the range of every site's activation. Min-max works on extremes per channel, which smoothing
+ * rescales. The other estimators need a histogram, which is kept per tensor: they work on activations as they are, and nothing is smoothed. They
+ * choose what to leave out, so that their ranges get no room.
+ */
 export function rangesFrom(
   model: Model,
   sites: readonly Site[],
   { tensors, units }: Statistics,
-  options: { readonly smooth: boolean },
+  { smooth: smoothed, estimator }: RangeOptions,
 ): Ranged {
+  const minMax = estimator.kind === "min-max";
   // Smoothing makes ranges tight; with a single batch nobody knows by how much they will be passed.
   const alone = units < 2;
   const seen = (name: string): TensorStatistics | undefined => {
@@ -46,14 +59,17 @@ export function rangesFrom(
       : tensor;
   };
   const { scales } =
-    options.smooth && !alone
+    smoothed && minMax && !alone
       ? smooth(model, sites, (name) => factsOf(seen(name)))
       : { scales: new Map<string, { source: string; scales: Float32Array }>() };
   const ranges = new Map<string, Range>();
   const rangeOf = (name: string): Range | undefined => {
     const smoothing = scales.get(name);
     const tensor = seen(smoothing?.source ?? name);
-    return tensor && rangeWithRoom(tensor, alone, smoothing?.scales);
+    if (tensor === undefined) return undefined;
+    if (minMax) return rangeWithRoom(tensor, alone, smoothing?.scales);
+    const range = estimateRange(tensor, estimator, FORMAT);
+    return range.max > range.min ? range : undefined;
   };
   return {
     sites: scales.size === 0 ? sites : findSites(model),

@@ -55,18 +55,29 @@ export interface QuantizeReport {
   readonly peakMemoryBytes: number;
   readonly calibration?: CalibrationReport | undefined;
   readonly check?: CheckReport | undefined;
+  /** Each site whose range was found beforehand, on the rows of the check; absent without data. */
+  readonly clipped?: readonly ClippedReport[] | undefined;
   readonly warnings: readonly string[];
+}
+
+/** How much of what a site reads lies outside its range. */
+export interface ClippedReport {
+  readonly site: string;
+  /** Of the activation's values, padding left out; 0 … 1. */
+  readonly share: number;
 }
 
 export interface CalibrateReport {
   readonly version: typeof REPORT_VERSION;
   readonly command: "calibrate";
   readonly output: string;
-  /** Batches of the whole sample, and those that are in the file. */
+  /** Units of the whole sample, and those that are in the file: batches of a drawn sample, rows of all data. */
   readonly units: number;
   readonly covered: number;
+  /** Units that an earlier run had done, which was cut off; absent for a merge. */
+  readonly resumed?: number;
   readonly activations: number;
-  /** Rows, those that were cut, and empty texts, of the whole sample; absent for a merge. */
+  /** Rows, those that were cut, and empty texts: of the whole sample, with `samples: "all"` of the shard; absent for a merge. */
   readonly rows?: number;
   readonly truncated?: number;
   readonly empty?: number;
