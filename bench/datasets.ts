@@ -1,5 +1,5 @@
 // The data sets in ../shared as records: their files have no line of column names, or are lists of words, so product sources do not read them.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { allRecords, openRecords } from "../src/data/record-files.js";
 import type { DataRecord } from "../src/data/records.js";
 import { shared } from "../test/shared.js";
@@ -55,6 +55,16 @@ export async function recordsFor(task: string, split: Split): Promise<DataRecord
   const read = { sst2, stsb, wnut17 }[task];
   if (read === undefined) throw new Error(`no data set for ${task}`);
   return read(split);
+}
+
+/** The records as a JSONL file, as `--data` takes them. */
+export function writeJsonl(path: string, records: readonly DataRecord[]): void {
+  const lines = records.map((record) => {
+    if ("tokens" in record) return { tokens: record.tokens };
+    if (!("text" in record)) throw new Error("no data set has ready feeds");
+    return { text: record.text, ...(record.textPair && { text_pair: record.textPair }) };
+  });
+  writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
 }
 
 function linesOf(path: string, full = true): string[] {

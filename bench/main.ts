@@ -10,7 +10,9 @@ import { large } from "./large.js";
 import { latency } from "./latency.js";
 import { machine } from "./machine.js";
 import { models } from "./models.js";
+import { openvino } from "./openvino.js";
 import { statics } from "./static.js";
+import { tensorrt } from "./tensorrt.js";
 import { zoo } from "./zoo.js";
 
 const fuzz: Bench = {
@@ -31,7 +33,18 @@ const fuzz: Bench = {
   },
 };
 
-const BENCHES: readonly Bench[] = [base, calibration, large, latency, models, statics, zoo, fuzz];
+const BENCHES: readonly Bench[] = [
+  base,
+  calibration,
+  large,
+  latency,
+  models,
+  statics,
+  tensorrt,
+  openvino,
+  zoo,
+  fuzz,
+];
 
 const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);

@@ -1,11 +1,10 @@
 // How close editions made with data are: each way to make one, on the fine-tuned models, over their whole test splits.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { DataRecord } from "../src/data/records.js";
-import { quantize, type QuantizeOptions } from "../src/node.js";
+import { calibrate, quantize, type QuantizeOptions } from "../src/node.js";
 import { shared, sharedModels } from "../test/shared.js";
 import { columns, type Bar, type Bench } from "./bench.js";
-import { recordsFor } from "./datasets.js";
+import { recordsFor, writeJsonl } from "./datasets.js";
 import { scratch } from "./machine.js";
 import { dataOf, metricOf, noiseOf, scored, type Scored } from "./scored.js";
 
@@ -100,11 +99,14 @@ async function measured(
   const float = await scored(folder, shared("models", name, "onnx", "model.onnx"));
   const data = await trainingFile(folder, first);
   const output = scratch("static", `${name}.onnx`);
+  // Every way to a range needs the same statistics, so that one calibration serves them all.
+  const stats = scratch("static", `${name}.json`);
+  await calibrate(folder, { data, output: stats, force: true });
   const metric = metricOf(float);
   const rows: Row[] = [];
   for (const { name: edition, ...options } of [...EDITIONS, WITHOUT_DATA]) {
     if (!wanted(edition)) continue;
-    const given = edition === WITHOUT_DATA.name ? options : { ...options, data };
+    const given = edition === WITHOUT_DATA.name ? options : { ...options, data, stats };
     const start = performance.now();
     await quantize(folder, { ...given, output, force: true, check: false });
     const seconds = (performance.now() - start) / 1000;
@@ -133,14 +135,8 @@ async function trainingFile(folder: string, first: number | undefined): Promise<
   const records = await recordsFor(dataOf(folder), "train");
   const path = scratch("static", "train.jsonl");
   mkdirSync(scratch("static"), { recursive: true });
-  writeFileSync(path, records.slice(0, first).map(lineOf).join(""));
+  writeJsonl(path, records.slice(0, first));
   return path;
-}
-
-function lineOf(record: DataRecord): string {
-  if ("tokens" in record) return `${JSON.stringify({ tokens: record.tokens })}\n`;
-  if (!("text" in record)) throw new Error("training rows are texts or words");
-  return `${JSON.stringify({ text: record.text, text_pair: record.textPair })}\n`;
 }
 
 function barsOf(rows: readonly Row[]): Bar[] {

@@ -40,6 +40,13 @@ export { quantizedForm } from "./quant/already.js";
 export { parsePlan, planToJson, type Mode, type Plan, type SitePlan } from "./quant/plan.js";
 export { findSites, type Site, type SiteKind } from "./quant/sites.js";
 export { targetFor, TARGET_NAMES, type TargetName } from "./targets/all.js";
-export type { Fate, LoweringOptions, Target } from "./targets/target.js";
+export type {
+  AttentionChoice,
+  Choices,
+  Fate,
+  LoweringOptions,
+  ResidualChoice,
+  Target,
+} from "./targets/target.js";
 export type { SiteReport } from "./report/report.js";
 export * from "./errors.js";

@@ -4,13 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { importModel } from "../src/graph/import.js";
-import { openModelFile } from "../src/onnx/files.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { inspect, NothingToQuantizeError, quantize, RuntimeFailedError } from "../src/node.js";
-import { realsOf } from "../src/pipeline/noise.js";
-import { syntheticFeeds } from "../src/runtime/inputs.js";
 import { ortNode } from "../src/runtime/ort-node.js";
-import { numbers, optimizedByOrt, reference, runModel, snr, type Feeds } from "./run.js";
+import { lineOf, lowestRatio, runsAtTwoShapes } from "./editions.js";
+import { optimizedByOrt, reference } from "./run.js";
 import { foreignGraphs, hasShared, sharedModels, zooGraphs } from "./shared.js";
 
 /** Operators that compute a product in integers, as onnxruntime's optimizer leaves them. */
@@ -73,7 +71,7 @@ describe.skipIf(!hasShared)("the static edition, calibrated on case 0", () => {
       const [seen, unseen] = reference(name).cases;
       if (seen === undefined || unseen === undefined) throw new Error("no cases");
       const data = join(folder, `${name}.jsonl`);
-      writeFileSync(data, JSON.stringify({ inputs: nested(seen.inputs) }));
+      writeFileSync(data, lineOf(seen.inputs));
       const output = join(folder, `${name}.static.onnx`);
       const { report } = await quantize(path, { mode: "static", data, output, check: false });
       const sites = report.sites.filter((site) => site.runs === "int8");
@@ -84,20 +82,6 @@ describe.skipIf(!hasShared)("the static edition, calibrated on case 0", () => {
     },
   );
 });
-
-/** Feeds as a line of data has them: lists in lists. */
-function nested(feeds: Feeds): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(feeds).map(([name, tensor]) => {
-      let lists: unknown[] = numbers(tensor);
-      for (const size of tensor.dims.slice(1).toReversed())
-        lists = Array.from({ length: lists.length / size }, (_, i) =>
-          lists.slice(i * size, (i + 1) * size),
-        );
-      return [name, lists];
-    }),
-  );
-}
 
 describe.skipIf(!hasShared)("signal-to-noise ratio on the zoo's reference inputs", () => {
   const ratios = new Map<string, number>();
@@ -123,39 +107,6 @@ describe.skipIf(!hasShared)("signal-to-noise ratio on the zoo's reference inputs
     expect(sorted[Math.floor(sorted.length / 2)]).toBeGreaterThanOrEqual(40);
   });
 });
-
-async function lowestRatio(float: string, int8: string, feeds: Feeds): Promise<number> {
-  const [expected, got] = [await runModel(float, feeds), await runModel(int8, feeds)];
-  return Math.min(
-    ...Object.entries(expected).map(([name, tensor]) => {
-      const other = got[name];
-      if (other === undefined) throw new Error(`no output ${name}`);
-      return snr(tensor, other);
-    }),
-  );
-}
-
-async function runsAtTwoShapes(path: string): Promise<void> {
-  const file = openModelFile(path);
-  const session = await ortNode.load(path, { threads: 1 });
-  try {
-    const model = importModel(decodeModel(file.source), file.external);
-    for (const shape of [
-      { batch: 1, length: 8 },
-      { batch: 3, length: 20 },
-    ])
-      for (const [name, tensor] of Object.entries(
-        await session.run(syntheticFeeds(model, shape)),
-      )) {
-        const reals = realsOf(tensor);
-        if (reals !== undefined)
-          expect(Array.from(reals).every(Number.isFinite), `${name} is finite`).toBe(true);
-      }
-  } finally {
-    await session.release();
-    file.close();
-  }
-}
 
 async function integerProducts(path: string): Promise<number> {
   const { graph } = importModel(decodeModel(await optimizedByOrt(path)));

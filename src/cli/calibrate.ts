@@ -10,7 +10,9 @@ import {
   wholeNumber,
   withCommon,
   withData,
+  withOperands,
   type DataOptions,
+  type OperandOptions,
 } from "./options.js";
 
 interface Shard {
@@ -18,7 +20,7 @@ interface Shard {
   readonly count: number;
 }
 
-interface Options extends CommonOptions, DataOptions {
+interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly output?: string;
   readonly target: TargetName;
   readonly outliers: boolean;
@@ -77,7 +79,7 @@ export function calibrateCommand(io: Io): Command {
         return report;
       });
     });
-  return withCommon(withData(command));
+  return withCommon(withData(withOperands(command)));
 }
 
 function resumable(output: string): Interrupted {
@@ -106,11 +108,13 @@ async function writeManifest(
     import("../node.js"),
     import("./present.js"),
   ]);
-  const { target, outliers, data, samples, seed, maxLength } = options;
+  const { target, attention, residual, outliers, data, samples, seed, maxLength } = options;
   const { textColumn, pairColumn, tokensColumn } = options;
   const manifest = calibrationManifest(kind, model, {
     shards,
     target,
+    attention,
+    residual,
     outliers,
     data,
     samples,

@@ -62,7 +62,7 @@ describe("examples", () => {
   test("browser-bytes.mjs quantizes in memory, without a runtime", () => {
     const { status, stdout, stderr } = node("browser-bytes.mjs");
     expect([status, stderr]).toEqual([0, ""]);
-    expect(stdout).toMatch(/^28269204 bytes → 7\d{6} bytes\n18 of 33 sites in INT8\n/);
+    expect(stdout).toMatch(/^28269204 bytes → 7\d{6} bytes\n18 of 39 sites in INT8\n/);
     expect(readdirSync(folder)).toEqual([]);
   });
 });

@@ -10,10 +10,12 @@ import {
   weightRangeOption,
   weightsOption,
   withCommon,
+  withOperands,
+  type OperandOptions,
 } from "./options.js";
 
-interface Options extends CommonOptions {
-  readonly mode: "dynamic" | "static" | "qat";
+interface Options extends CommonOptions, OperandOptions {
+  readonly mode?: "dynamic" | "static" | "qat";
   readonly target: TargetName;
   readonly weights?: "int8" | "int4" | "int8-only";
   readonly weightRange?: "min-max" | "mse";
@@ -52,12 +54,13 @@ export function inspectCommand(io: Io): Command {
         () => inspect(model, settings),
       );
     });
-  return withCommon(command);
+  return withCommon(withOperands(command));
 }
 
 const EXAMPLES = `
 Examples:
   octavo inspect ./my-model                             sites alike are one line
+  octavo inspect ./my-model --target tensorrt           what a GPU would run in INT8
   octavo inspect ./my-model/onnx/model.onnx --all       a line for each site
   octavo inspect quantized.onnx                         where it runs as it stands, and why not in INT8
   octavo inspect ./my-model --json | jq '.sites[].name'

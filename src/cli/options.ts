@@ -8,15 +8,35 @@ export const MODEL =
   "an .onnx file, or a folder as Hugging Face lays it out (config.json, onnx/model.onnx)";
 
 export function modeOption(): Option {
-  return new Option("--mode <mode>", "how ranges of activations are found")
-    .choices(MODES)
-    .default("dynamic");
+  return new Option("--mode <mode>", "how ranges of activations are found").choices(MODES);
 }
 
 export function targetOption(): Option {
   return new Option("--target <target>", "where the model will run")
     .choices(TARGETS)
     .default("cpu");
+}
+
+/** What is quantized beside layers and tables. */
+export interface OperandOptions {
+  readonly attention?: "none" | "values" | "all";
+  readonly residual?: "none" | "skip" | "both";
+}
+
+export function withOperands(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--attention <which>",
+        "products of two activations in INT8 (default: the target's, none)",
+      ).choices(["none", "values", "all"]),
+    )
+    .addOption(
+      new Option(
+        "--residual <which>",
+        "operands of residual sums in INT8, for tensorrt (default there: skip)",
+      ).choices(["none", "skip", "both"]),
+    );
 }
 
 export function weightsOption(): Option {

@@ -13,10 +13,12 @@ import {
   weightsOption,
   withCommon,
   withData,
+  withOperands,
   type DataOptions,
+  type OperandOptions,
 } from "./options.js";
 
-interface Options extends CommonOptions, DataOptions {
+interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly output?: string;
   readonly mode: "dynamic" | "static" | "qat";
   readonly target: TargetName;
@@ -34,6 +36,7 @@ interface Options extends CommonOptions, DataOptions {
   readonly plan?: string;
   readonly writePlan?: string;
   readonly check: boolean;
+  readonly fp16?: boolean;
   readonly force?: boolean;
 }
 
@@ -46,7 +49,7 @@ export function quantizeCommand(io: Io): Command {
       "where to write it (default: beside the model, by the usual name)",
       named,
     )
-    .addOption(modeOption())
+    .addOption(modeOption().default("dynamic"))
     .addOption(targetOption())
     .addOption(weightsOption())
     .addOption(weightRangeOption())
@@ -77,6 +80,7 @@ export function quantizeCommand(io: Io): Command {
     )
     .option("--plan <file>", "use this plan instead of the default one", named)
     .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
+    .option("--fp16", "write what is not quantized in FP16, for tensorrt")
     .option("--no-check", "do not compare the result with the float model")
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
@@ -93,7 +97,7 @@ export function quantizeCommand(io: Io): Command {
         return report;
       });
     });
-  return withCommon(withData(command));
+  return withCommon(withData(withOperands(command)));
 }
 
 const EXAMPLES = `
@@ -102,6 +106,8 @@ Examples:
   octavo quantize ./my-model --mode static --data train.jsonl
                                                         ranges found beforehand, on texts of yours
   octavo quantize ./my-model --data train.jsonl         ranges found at run time, smoothed on texts
+  octavo quantize ./my-model --mode static --target tensorrt --data train.jsonl --fp16
+                                                        for Nvidia GPUs; prints the trtexec command
   octavo quantize ./my-model --weights int4             writes ./my-model/onnx/model_q4.onnx
   octavo quantize model.onnx -o small.onnx              a single file, another name
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float

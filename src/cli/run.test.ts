@@ -163,7 +163,7 @@ describe("failures are status 1, one line that says what to do, and no trace", (
       ["quantize", at("model.onnx"), "--mode", "dynamic", "--target", "tensorrt"],
       "unsupported",
       "--mode dynamic with --target tensorrt is not possible",
-      "--mode static or --mode qat",
+      "--mode static with --data",
       "--target cpu",
     ));
 

@@ -34,7 +34,7 @@ export async function roundingOrder(
   const mean = variances.reduce((sum, v) => sum + v, 0) / size;
   if (!(mean > 0 && mean < Infinity)) return undefined;
   const damped = variances.map((v) => v + DAMPING * mean);
-  const order = Uint32Array.from(variances.keys()).sort(
+  const order = Uint32Array.from(variances.keys()).toSorted(
     (a, b) => (variances[a] as number) - (variances[b] as number) || a - b,
   );
   const deviations = Float64Array.from(order, (k) => Math.sqrt(damped[k] as number));

@@ -13,7 +13,7 @@ interface Upgrade {
 /** From version 7 on broadcasting is as today. */
 const OLDEST = 7;
 /** Later versions changed operators that are not in the table yet. */
-const NEWEST = 18;
+const NEWEST = 19;
 
 const UPGRADES: Partial<Record<string, readonly Upgrade[]>> = {
   Slice: [{ since: 10, apply: (n) => moveInts(n, ["starts", "ends", "axes"], 1) }],
@@ -63,7 +63,7 @@ const GONE: Partial<Record<string, number>> = {
 };
 
 /**
- * Raises the default operator set to at least `version` (7 to 18) and returns the number of nodes changed. What each node computes stays the
+ * Raises the default operator set to at least `version` (7 to 19) and returns the number of nodes changed. What each node computes stays the
  * same. Throws UnsupportedError for older models and for nodes whose meaning has no counterpart.
  */
 export function raiseOpset(model: Model, version: number): number {
@@ -99,6 +99,7 @@ export function raiseOpset(model: Model, version: number): number {
 
 /** First IR version that came with an operator set. */
 function irVersionFor(version: number): number {
+  if (version >= 19) return 9;
   if (version >= 15) return 8;
   if (version >= 12) return 7;
   if (version >= 11) return 6;

@@ -157,7 +157,7 @@ describe("plans", () => {
     [
       "a layer without its activation",
       (text: string) => text.replace(/,\s*"activation": \{[^}]*\}\s*\}/, ""),
-      /needs an "activation" on this target/,
+      /needs an "activation" on target cpu/,
     ],
   ])("%s", async (_, change, message) => {
     await expect(plan(change)).rejects.toThrow(message);

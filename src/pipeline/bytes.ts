@@ -6,7 +6,8 @@ import { decodeModel } from "../onnx/reader.js";
 import { encodeModel } from "../onnx/writer.js";
 import type { Mode, Plan } from "../quant/plan.js";
 import type { SiteReport } from "../report/report.js";
-import { targetFor, type TargetName } from "../targets/all.js";
+import { choose } from "../targets/choices.js";
+import { floatTarget, targetFor, type TargetName } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
 import { lowerPlan, planModel, type PlanOptions } from "./edition.js";
 
@@ -31,8 +32,9 @@ export function quantizeBytes(
   options: QuantizeBytesOptions = {},
 ): QuantizedBytes {
   const { mode = "dynamic", target: name = "cpu", external, ...rest } = options;
+  requireWeightForm(floatTarget(name), mode, rest.weights ?? "int8");
   const target = targetFor(name, mode);
-  requireWeightForm(target, mode, rest.weights ?? "int8");
+  const choices = choose(target, mode, rest);
   const graph = importModel(decodeModel(model), external);
   const { sites, plan, reports, rewrites } = planModel(graph, target, {
     mode,
@@ -41,7 +43,8 @@ export function quantizeBytes(
     outliers: true,
     exclude: [],
     ...rest,
+    ...choices,
   });
-  lowerPlan(graph, sites, plan, target);
+  lowerPlan(graph, sites, plan, target, choices);
   return { bytes: encodeModel(exportModel(graph)), plan, sites: reports, rewrites };
 }

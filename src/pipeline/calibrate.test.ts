@@ -88,6 +88,33 @@ describe("calibrate", () => {
     expect(readFileSync(at("b.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
   });
 
+  test("statistics beside data give the same bytes as that data alone: weights are rounded on it", async () => {
+    const common = { mode: "static", check: false, ...settings, data: at("data.jsonl") } as const;
+    const alone = await quantize(at("model.onnx"), { ...common, output: at("h.onnx") });
+    expect(alone.report.calibration?.rounded).toBeGreaterThan(0);
+    const both = { ...common, stats: at("whole.json"), output: at("f.onnx") };
+    const { report } = await quantize(at("model.onnx"), both);
+    expect(report.calibration?.rounded).toBe(alone.report.calibration?.rounded);
+    expect(report.warnings).toEqual([]);
+    expect(readFileSync(at("f.onnx")).equals(readFileSync(at("h.onnx")))).toBe(true);
+    await quantize(at("model.onnx"), { ...both, output: at("g.onnx"), round: false });
+    expect(readFileSync(at("g.onnx")).equals(readFileSync(at("h.onnx")))).toBe(false);
+  });
+
+  test("statistics alone round weights to the nearest, and a warning says what rounding needs", async () => {
+    const warnings = async (options: object) => {
+      const given = { mode: "static", check: false, force: true, ...settings, ...options } as const;
+      return (await quantize(at("model.onnx"), { ...given, output: at("w.onnx") })).report.warnings;
+    };
+    const [data, stats] = [at("data.jsonl"), at("whole.json")];
+    expect(await warnings({ stats })).toEqual([
+      expect.stringMatching(/^Weights are rounded to the nearest: .* needs --data/),
+    ]);
+    expect(await warnings({ stats, mode: "dynamic" })).toHaveLength(1);
+    expect(await warnings({ stats, round: false })).toEqual([]);
+    expect(await warnings({ data })).toEqual([]);
+  });
+
   test.each([
     ["a shard that is missing", ["part0.json", "part1.json"], /unit/],
     [
@@ -139,7 +166,7 @@ describe("what lies beyond the ranges, on rows of another draw", () => {
     );
     const options = { mode: "static", data: at("alike.jsonl"), output: at("alike.onnx") } as const;
     const { report } = await quantize(at("loud.onnx"), options);
-    expect(report.clipped).toEqual([{ site: expect.any(String) as string, share: 0 }]);
+    expect(report.clipped).toEqual([{ site: "weight", operand: "activation", share: 0 }]);
     expect(report.warnings).toEqual([]);
   });
 

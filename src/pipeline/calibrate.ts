@@ -9,8 +9,9 @@ import { unitsIn } from "../calibrate/units.js";
 import { OptionError } from "../errors.js";
 import { findSites } from "../quant/sites.js";
 import { REPORT_VERSION, type CalibrateReport } from "../report/report.js";
+import { choose } from "../targets/choices.js";
 import { targetFor } from "../targets/all.js";
-import { calibrateSites } from "./calibration.js";
+import { calibrateSites, operandsOf } from "./calibration.js";
 import { checkpointFor, type Checkpoint } from "./checkpoint.js";
 import type { Host } from "./host.js";
 import { calibrateSchema, checkOptions, type CalibrateOptions } from "./options.js";
@@ -80,23 +81,19 @@ async function statisticsOf(
   if (data === undefined)
     throw new OptionError("data", "left out", "a file of texts (--data train.jsonl)");
   const target = targetFor(settings.target, "static");
+  const { attention, residual } = choose(target, "static", settings);
   const file = host.open(input);
   try {
     const model = readGraph(file);
-    prepareCalibrated(model, target, outliers);
+    const choices = { outliers, attention, residual };
+    prepareCalibrated(model, target, choices);
+    const operands = operandsOf(findSites(model), target, choices);
     const { batches: _, ...calibrated } = await calibrateSites(
       host,
       file,
       model,
-      findSites(model),
-      {
-        ...dataOptions(settings, data),
-        samples,
-        outliers,
-        checkpoint,
-        shard,
-        onProgress,
-      },
+      [...operands.keys()],
+      { ...dataOptions(settings, data), samples, ...choices, checkpoint, shard, onProgress },
     );
     return calibrated;
   } finally {

@@ -1,14 +1,32 @@
 // Plans from data: calibrates the float model, smooths it, and plans its sites; static mode with the ranges found, dynamic mode for the smoothing alone.
 import { ESTIMATORS, estimatorOf } from "../calibrate/estimator-names.js";
-import { parseStatistics, type Statistics } from "../calibrate/statistics-file.js";
+import {
+  parseStatistics,
+  type Statistics,
+  type StatisticsOptions,
+} from "../calibrate/statistics-file.js";
+import { tapModel } from "../calibrate/taps.js";
 import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { setOutliersApart } from "../improve/outliers.js";
 import { inferTypes } from "../ops/infer.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
-import type { Target } from "../targets/target.js";
-import { calibrateSites, type Calibrated, type CalibrationOptions } from "./calibration.js";
+import {
+  ATTENTION,
+  RESIDUAL,
+  type AttentionChoice,
+  type ResidualChoice,
+  type Target,
+} from "../targets/target.js";
+import {
+  calibrateSites,
+  drawFor,
+  operandsOf,
+  type Calibrated,
+  type CalibrationOptions,
+  type TapOptions,
+} from "./calibration.js";
 import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
@@ -27,11 +45,13 @@ export interface DataSettings {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface CalibratedOptions extends PlanOptions, DataSettings {
+export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions {
+  readonly attention: AttentionChoice;
+  readonly residual: ResidualChoice;
   readonly stats?: string | undefined;
   readonly samples: number | "all";
   readonly smooth: boolean;
-  /** Round weights against the covariance of their inputs; needs data. */
+  /** Round weights against the covariance of their inputs; needs data, also beside statistics. */
   readonly round: boolean;
   /** Put mean errors into biases. */
   readonly correct: boolean;
@@ -44,7 +64,7 @@ export interface CalibratedOptions extends PlanOptions, DataSettings {
 export function dataOptions(
   settings: DataSettings,
   data: string | readonly string[],
-): Omit<CalibrationOptions, "samples" | "outliers" | "onProgress"> {
+): Omit<CalibrationOptions, "samples" | "onProgress" | keyof TapOptions> {
   const { seed, maxLength, signal, textColumn, pairColumn, tokensColumn } = settings;
   return {
     data: typeof data === "string" ? [data] : data,
@@ -67,10 +87,10 @@ function setApartIn(model: Model): number {
 export function prepareCalibrated(
   model: Model,
   target: Target,
-  outliers: boolean,
+  { outliers, attention }: Pick<TapOptions, "outliers" | "attention">,
 ): Planned["rewrites"] {
   requireFloat(model);
-  const { rewrites } = prepare(model, target);
+  const { rewrites } = prepare(model, target, { attention });
   const outlier = outliers ? setApartIn(model) : 0;
   return outlier === 0 ? rewrites : { ...rewrites, outlier };
 }
@@ -86,16 +106,16 @@ export async function planCalibrated(
   target: Target,
   options: CalibratedOptions,
 ): Promise<Planned> {
-  const rewrites = prepareCalibrated(model, target, options.outliers);
+  const rewrites = prepareCalibrated(model, target, options);
   const found = findSites(model);
   const start = host.now();
+  const operands = operandsOf(found, target, options);
   const {
     statistics,
     batches,
     resumed: _,
     ...rows
-  } = await statisticsFor(host, file, target, found, options);
-  if (options.stats !== undefined) requireTensors(statistics, model, found);
+  } = await statisticsFor(host, file, model, target, operands, options);
   // By the names that the graph has before it is smoothed.
   const warnings = nonFiniteWarnings(statistics, model);
   options.onProgress({ step: "smoothing", done: 0, total: 0 });
@@ -132,9 +152,12 @@ export async function planCalibrated(
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },
-    warnings,
+    warnings: [...warnings, ...(options.round && batches === undefined ? [NEAREST] : [])],
   };
 }
+
+const NEAREST =
+  "Weights are rounded to the nearest: rounding against covariances needs --data beside --stats.";
 
 /** `model`: to name the node that computes the activation. */
 export function nonFiniteWarnings({ tensors }: Statistics, model?: Model): string[] {
@@ -152,34 +175,43 @@ export function nonFiniteWarnings({ tensors }: Statistics, model?: Model): strin
 /** Throws StatisticsError where a site reads what the statistics could have, and have not. */
 function requireTensors(
   { tensors, source }: Statistics,
-  { graph }: Model,
-  sites: readonly Site[],
+  model: Model,
+  operands: ReadonlyMap<string, Site>,
 ): void {
-  for (const site of sites) {
-    if (site.kind !== "linear" || site.constantInput) continue;
-    const { activation } = site;
-    if (tensors.has(activation.name) || activation.graph !== graph) continue;
-    throw new StatisticsError(
-      `they have no tensor "${activation.name}", which site "${site.name}" reads`,
-      "those of the same target and options, by the same version of Octavo",
-      "Calibrate again.",
-      source,
-    );
-  }
+  const missing = [...operands.keys()].filter((name) => !tensors.has(name));
+  const own = model.graph.outputs.length;
+  const untapped = new Set(tapModel(model, missing).map(({ name }) => name));
+  model.graph.truncateOutputs(own);
+  const name = missing.find((each) => !untapped.has(each));
+  if (name === undefined) return;
+  throw new StatisticsError(
+    `they have no tensor "${name}", which site "${operands.get(name)?.name}" reads`,
+    "those of the same target and options, by the same version of Octavo",
+    "Calibrate again.",
+    source,
+  );
 }
 
+/** With statistics, data serves for all but ranges. */
 async function statisticsFor(
   host: Host,
   file: OpenedModel,
+  model: Model,
   target: Target,
-  sites: readonly Site[],
+  operands: ReadonlyMap<string, Site>,
   options: CalibratedOptions,
 ): Promise<Pick<Calibrated, "statistics"> & Partial<Calibrated>> {
-  const { data, stats, samples, outliers, onProgress } = options;
+  const { data, stats, samples, outliers, attention, residual, onProgress } = options;
+  const taps = { outliers, attention, residual };
+  const names = [...operands.keys()];
   if (stats !== undefined) {
     const statistics = parseStatistics(host.readStatistics(stats), stats);
-    requireOf(statistics, host.fingerprint(file), outliers, stats);
-    return { statistics };
+    requireOf(statistics, host.fingerprint(file), taps, stats);
+    requireTensors(statistics, model, operands);
+    if (data === undefined) return { statistics };
+    const given = { ...dataOptions(options, data), samples };
+    const drawn = drawFor(host, file, model, names, given);
+    return { statistics, batches: drawn };
   }
   if (data === undefined)
     throw new OptionError(
@@ -188,11 +220,11 @@ async function statisticsFor(
       "a file of texts to calibrate with (--data train.jsonl), or statistics (--stats)",
     );
   const copy = readGraph(file);
-  prepareCalibrated(copy, target, outliers);
-  return calibrateSites(host, file, copy, sites, {
+  prepareCalibrated(copy, target, taps);
+  return calibrateSites(host, file, copy, names, {
     ...dataOptions(options, data),
     samples,
-    outliers,
+    ...taps,
     onProgress,
   });
 }
@@ -200,7 +232,7 @@ async function statisticsFor(
 function requireOf(
   { model, options }: Statistics,
   fingerprint: string,
-  outliers: boolean,
+  { outliers, attention, residual }: TapOptions,
   path: string,
 ): void {
   if (model !== fingerprint)
@@ -217,4 +249,24 @@ function requireOf(
       "Use --no-outliers for both or for neither.",
       path,
     );
+  requireChoice("attention", ATTENTION, options["attention"], attention, path);
+  requireChoice("residual", RESIDUAL, options["residual"], residual, path);
+}
+
+/** Statistics may hold more than is asked for (each choice holds what stands before it in `choices`), not less. Files of earlier versions hold none of it. */
+function requireChoice(
+  option: string,
+  choices: readonly string[],
+  taken: StatisticsOptions[string] | undefined,
+  wanted: string,
+  path: string,
+): void {
+  const given = typeof taken === "string" ? taken : "none";
+  if (choices.indexOf(given) >= choices.indexOf(wanted)) return;
+  throw new StatisticsError(
+    `they were taken with ${option} ${given}`,
+    wanted,
+    `Calibrate with --${option} ${wanted} and the same target, or quantize with --${option} ${given}.`,
+    path,
+  );
 }

@@ -16,7 +16,7 @@ import type { OnProgress } from "../report/progress.js";
 import type { Port } from "../runtime/runtime.js";
 import type { Host, OpenedModel } from "./host.js";
 
-export interface WorkOptions {
+export interface SampleOptions {
   readonly data: readonly string[];
   readonly columns: ColumnOptions;
   readonly samples: number | "all";
@@ -24,10 +24,13 @@ export interface WorkOptions {
   readonly maxLength?: number | undefined;
   /** Tokens of a batch at most, padding included. */
   readonly batchTokens?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WorkOptions extends SampleOptions {
   /** The part of the batches that is run; default: all. */
   readonly shard?: Shard | undefined;
   readonly onProgress: OnProgress;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RowCounts {
@@ -104,7 +107,7 @@ export async function sampledBatches(
   host: Host,
   file: OpenedModel,
   inputs: readonly Port[],
-  options: Omit<WorkOptions, "onProgress" | "shard">,
+  options: SampleOptions,
   batchSize?: number,
 ): Promise<RunBatches & { readonly digest: string }> {
   const { data, columns, samples, seed, maxLength, batchTokens, signal } = options;
@@ -116,6 +119,17 @@ export async function sampledBatches(
   const tokenizer = ready ? undefined : tokenizerOf(host, file);
   const limits = { batchSize, batchTokens, maxLength };
   return { ...batchesFor(inputs, tokenizer, records, limits), digest: digest.hex };
+}
+
+/** The same, of all data those of a sample. */
+export function drawnBatches(
+  host: Host,
+  file: OpenedModel,
+  inputs: readonly Port[],
+  options: SampleOptions,
+): Promise<RunBatches> {
+  const samples = options.samples === "all" ? DRAWN_OF_ALL : options.samples;
+  return sampledBatches(host, file, inputs, { ...options, samples });
 }
 
 function tokenizerOf(host: Host, { folder }: OpenedModel): Tokenizer | undefined {
@@ -183,7 +197,7 @@ async function allOf(
     },
     owns,
     covered: (spans) => spansOf([...spans, ...finished]),
-    sample: () => sampledBatches(host, file, inputs, { ...options, samples: DRAWN_OF_ALL }),
+    sample: () => drawnBatches(host, file, inputs, options),
     counts: () => counts,
   };
 }

@@ -10,9 +10,18 @@ import { unitsIn } from "../calibrate/units.js";
 import type { RunBatch, RunBatches } from "../data/run-batches.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
+import { operandOf, UNIT } from "../quant/operands.js";
 import type { Site } from "../quant/sites.js";
 import type { Port } from "../runtime/runtime.js";
-import { sampledBatches, workOf, type RowCounts, type WorkOptions } from "./calibration-work.js";
+import type { AttentionChoice, ResidualChoice, Target } from "../targets/target.js";
+import {
+  drawnBatches,
+  sampledBatches,
+  workOf,
+  type RowCounts,
+  type SampleOptions,
+  type WorkOptions,
+} from "./calibration-work.js";
 import { tapsOf } from "./clipping.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { Host, OpenedModel } from "./host.js";
@@ -20,11 +29,17 @@ import type { Host, OpenedModel } from "./host.js";
 export interface CalibrationOptions extends Omit<WorkOptions, "batchTokens"> {
   /** Setting outliers apart names tensors and changes them: statistics of one setting do not fit the other. */
   readonly outliers: boolean;
+  /** Which operands beside the inputs of layers are listened to. */
+  readonly attention: AttentionChoice;
+  readonly residual: ResidualChoice;
   /** What is kept of the run while it lasts. */
   readonly checkpoint?: Checkpoint | undefined;
 }
 
-type DataOptions = Omit<WorkOptions, "batchTokens" | "samples" | "onProgress" | "shard">;
+/** What decides the tensors that are listened to, by name and content. */
+export type TapOptions = Pick<CalibrationOptions, "outliers" | "attention" | "residual">;
+
+type DataOptions = Omit<SampleOptions, "batchTokens" | "samples">;
 
 export interface Calibrated extends RowCounts {
   readonly statistics: Statistics;
@@ -34,12 +49,34 @@ export interface Calibrated extends RowCounts {
   readonly resumed: number;
 }
 
-/** Names of the values that the sites of a plan need ranges of, each once. */
-function activationsOf(sites: readonly Site[]): string[] {
-  const names = sites.flatMap((site) =>
-    site.kind === "linear" && !site.constantInput ? [site.activation.name] : [],
-  );
-  return [...new Set(names)];
+/**
+ * The values that a static plan may need ranges of, by name, each with the first site that reads it: the inputs of all layers, and what the
+ * target's proposals ask for beside them.
+ */
+export function operandsOf(
+  sites: readonly Site[],
+  target: Target,
+  { attention, residual }: TapOptions,
+): Map<string, Site> {
+  const readers = new Map<string, Site>();
+  const add = (name: string, site: Site): void => {
+    if (!readers.has(name)) readers.set(name, site);
+  };
+  for (const site of sites) {
+    if (site.kind === "linear" && !site.constantInput) add(site.activation.name, site);
+    target.propose(site, "static", {
+      reduceRange: false,
+      embeddings: true,
+      attention,
+      residual,
+      rangeOf(of, operand = "activation") {
+        const value = operandOf(of, operand);
+        if (value !== undefined) add(value.name, of);
+        return UNIT;
+      },
+    });
+  }
+  return readers;
 }
 
 /** The values of all taps of a batch are held at once, by the runtime and as its results: bytes that they may take, and tokens of a batch at most. */
@@ -60,17 +97,16 @@ function tokensAtOnce({ graph }: Model, names: readonly string[]): number {
 }
 
 /**
- * Statistics of the inputs of all linear sites. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
+ * Statistics of the values of these names. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
  * and tokenizer throw, StatisticsError, RuntimeFailedError, and the reason of an abort.
  */
 export async function calibrateSites(
   host: Host,
   file: OpenedModel,
   model: Model,
-  sites: readonly Site[],
+  names: readonly string[],
   options: CalibrationOptions,
 ): Promise<Calibrated> {
-  const names = activationsOf(sites);
   const batchTokens = tokensAtOnce(model, names);
   const work = await workOf(host, file, portsOf(model), { ...options, batchTokens });
   const untapped = new Set(tapModel(model, names).map(({ name }) => name));
@@ -119,13 +155,32 @@ export async function calibrateSites(
 }
 
 /** All that decides what the batches hold and what the tensors are. */
-function decisive({ samples, seed, maxLength, outliers }: CalibrationOptions): StatisticsOptions {
+function decisive(options: CalibrationOptions): StatisticsOptions {
+  const { samples, seed, maxLength, outliers, attention, residual } = options;
   return {
     samples,
     seed,
     maxLength: maxLength ?? null,
     outliers,
+    attention,
+    residual,
   };
+}
+
+/**
+ * The batches that a calibration of these names in `model` would have for what follows it: the sample, or one of all data. Drawn when it is called,
+ * of `model` as it is now. What is called throws what data and tokenizer throw.
+ */
+export function drawFor(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  names: readonly string[],
+  options: Omit<SampleOptions, "batchTokens">,
+): () => Promise<RunBatches> {
+  const batchTokens = tokensAtOnce(model, names);
+  const inputs = portsOf(model);
+  return () => drawnBatches(host, file, inputs, { ...options, batchTokens });
 }
 
 /** Rows that the check runs, of another draw than those that calibration saw. */

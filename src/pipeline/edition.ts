@@ -9,6 +9,7 @@ import type { Model } from "../graph/model.js";
 import { setOutliersApart } from "../improve/outliers.js";
 import { inferTypes } from "../ops/infer.js";
 import { removeDead } from "../passes/dead.js";
+import { toHalf } from "../passes/half.js";
 import { raiseOpset } from "../passes/opset.js";
 import { quantizedForm } from "../quant/already.js";
 import { fitPlan, weightFormOf, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
@@ -48,7 +49,7 @@ export interface Planned {
 /** Prepares a float model in place and plans its sites. Throws as `requireFloat` and `makePlan`. */
 export function planModel(model: Model, target: Target, options: PlanOptions): Planned {
   requireFloat(model);
-  const { rewrites } = prepare(model, target);
+  const { rewrites } = prepare(model, target, options);
   const found = findSites(model);
   const form = options.plan === undefined ? options.weights : weightFormOf(options.plan);
   // Activations in float have no range that an outlier could hold.
@@ -133,15 +134,25 @@ export function fates(sites: readonly Site[], plan: Plan, target: Target): Map<s
   );
 }
 
+export interface LowerOptions {
+  /** Write what is not quantized in FP16. */
+  readonly fp16?: boolean | undefined;
+  /** Codes of weights that were chosen already. */
+  readonly weights?: RoundedWeights | undefined;
+}
+
+/** Scales may be FP16 from this version of the operator set on. */
+const FP16_OPSET = 19;
+
 /** Lowers `model` in place. Throws NothingToQuantizeError where the plan leaves every site in float. */
 export function lowerPlan(
   model: Model,
   sites: readonly Site[],
   plan: Plan,
   target: Target,
-  weights?: RoundedWeights,
+  { fp16 = false, weights }: LowerOptions = {},
 ): void {
-  raiseOpset(model, target.opset[plan.mode] ?? 1);
+  raiseOpset(model, Math.max(target.opset[plan.mode] ?? 1, fp16 ? FP16_OPSET : 1));
   const left = [...plan.sites.values()];
   if (!left.some((p) => p.quantize)) {
     const reasons = new Set(left.map((p) => (p.quantize ? "" : p.reason)));
@@ -150,6 +161,10 @@ export function lowerPlan(
   target.lower(model, sites, plan, weights);
   removeDead(model);
   model.graph.sort();
+  if (!fp16) return;
+  inferTypes(model);
+  toHalf(model);
+  removeDead(model);
 }
 
 function matching(patterns: readonly string[], sites: readonly Site[]): ReadonlySet<string> {

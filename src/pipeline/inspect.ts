@@ -4,7 +4,8 @@ import type { Model } from "../graph/model.js";
 import { quantizedForm } from "../quant/already.js";
 import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type InspectReport, type ValueReport } from "../report/report.js";
-import { floatTarget, targetFor } from "../targets/all.js";
+import { choose } from "../targets/choices.js";
+import { floatTarget, targetFor, usualMode } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
 import { planModel } from "./edition.js";
 import type { Host } from "./host.js";
@@ -26,7 +27,8 @@ export async function inspectModel(
   options: InspectOptions = {},
 ): Promise<InspectReport> {
   const settings = checkOptions(inspectSchema, options);
-  const { mode, plan: planPath, signal, onProgress = () => undefined } = settings;
+  const { plan: planPath, signal, onProgress = () => undefined } = settings;
+  const mode = settings.mode ?? usualMode(settings.target);
   const file = host.open(input);
   try {
     signal?.throwIfAborted();
@@ -55,8 +57,11 @@ export async function inspectModel(
       const sites = target.lint === undefined ? [] : lintModel(model, target.lint);
       return { ...base, quantized, sites, rewrites: {} };
     }
+    const choices = choose(target, mode, settings);
     const { reports, rewrites } = planModel(model, target, {
       ...settings,
+      ...choices,
+      mode,
       plan: given,
       rangeOf: () => CALIBRATED,
     });

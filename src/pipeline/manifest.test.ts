@@ -50,6 +50,12 @@ test("a Kubernetes manifest is an Indexed Job and a suspended one, with a file f
   for (const job of [shards, merge]) expect(text).toContain(`job/${job?.metadata.name}`);
 });
 
+test("a manifest repeats what decides the tensors that are listened to", () => {
+  const options = { target: "tensorrt", attention: "all", residual: "both" } as const;
+  const text = calibrationManifest("slurm", "m", { data: "texts", shards: 2, ...options });
+  expect(text).toMatch(/--target'? '?tensorrt.*--attention'? '?all.*--residual'? '?both/);
+});
+
 test("paths of all kinds come through a Kubernetes manifest as they are", () => {
   const path = fc.oneof(fc.constantFrom("$(HOME)", "$$x", 'a "b"', "- x: #1", "'"), fc.string());
   fc.assert(

@@ -45,7 +45,7 @@ interface Facts {
 }
 
 function calibrateArguments(model: string, options: Omit<ManifestOptions, "shards">): string[] {
-  const { data, target, outliers, samples, seed, maxLength } = options;
+  const { data, target, attention, residual, outliers, samples, seed, maxLength } = options;
   if (data === undefined)
     throw new OptionError("data", "left out", "the data as the cluster sees it");
   const texts = typeof data === "string" ? [data] : data;
@@ -57,6 +57,8 @@ function calibrateArguments(model: string, options: Omit<ManifestOptions, "shard
     inPlace(model),
     ...texts.flatMap((path) => ["--data", inPlace(path)]),
     ...value("--target", target),
+    ...value("--attention", attention),
+    ...value("--residual", residual),
     ...(outliers === false ? ["--no-outliers"] : []),
     ...value("--samples", samples),
     ...value("--seed", seed),

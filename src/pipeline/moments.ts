@@ -12,8 +12,8 @@ import { removeDead } from "../passes/dead.js";
 import { raiseOpset } from "../passes/opset.js";
 import type { Group } from "../improve/groups.js";
 import type { Products } from "../improve/products.js";
-import { asymmetric } from "../quant/affine.js";
-import type { Range } from "../quant/plan.js";
+import { affineOf } from "../quant/affine.js";
+import type { ActivationSpec } from "../quant/plan.js";
 import type { Session } from "../runtime/runtime.js";
 import type { Host, OpenedModel } from "./host.js";
 
@@ -27,8 +27,8 @@ export interface Moments {
 }
 
 export interface MomentsOptions {
-  /** The range that an activation is quantized over; undefined where it is taken as it is. */
-  readonly rangeOf: (activation: Value) => Range | undefined;
+  /** How an activation is quantized, its range found beforehand; undefined where it is taken as it is. */
+  readonly specOf: (activation: Value) => ActivationSpec | undefined;
   readonly batches: Iterable<RunBatch>;
   readonly products: Products;
   readonly onBatch: () => void;
@@ -43,7 +43,7 @@ export async function momentsOf(
   groups: readonly Group[],
   options: MomentsOptions,
 ): Promise<Moments[]> {
-  const { copy, taps } = tapped(model, groups, options.rangeOf);
+  const { copy, taps } = tapped(model, groups, options.specOf);
   const temporary = host.writeTemporary(exportModel(copy), file.external);
   try {
     const session = await host.runtime.load(temporary.path, { spinning: "running" });
@@ -67,7 +67,7 @@ interface Tap {
 function tapped(
   model: Model,
   groups: readonly Group[],
-  rangeOf: MomentsOptions["rangeOf"],
+  specOf: MomentsOptions["specOf"],
 ): { copy: Model; taps: Tap[][] } {
   const copy = importModel(exportModel(model));
   inferTypes(copy);
@@ -78,12 +78,12 @@ function tapped(
   const taps = groups.map(({ activations }) =>
     activations.map((activation): Tap => {
       const value = graph.value(activation.name);
-      const reader = value?.consumers().next().value;
+      const [reader] = value?.consumers() ?? [];
       if (value === undefined || !reader)
         throw new Error(`internal: the copy has no activation "${activation.name}"`);
-      const range = rangeOf(activation);
+      const spec = specOf(activation);
       const output =
-        range === undefined ? emit(reader, "Identity", [value]) : fakeQuantized(copy, value, range);
+        spec === undefined ? emit(reader, "Identity", [value]) : fakeQuantized(copy, value, spec);
       output.dtype = "float32";
       output.shape = value.shape;
       graph.addOutput(output);
@@ -94,16 +94,14 @@ function tapped(
   return { copy, taps };
 }
 
-function fakeQuantized({ graph }: Model, value: Value, range: Range): Value {
-  const reader = value.consumers().next().value;
+function fakeQuantized({ graph }: Model, value: Value, spec: ActivationSpec): Value {
+  const [reader] = value.consumers();
   if (!reader) throw new Error(`internal: nothing reads "${value.name}"`);
-  const { scale, zeroPoint } = asymmetric(range);
+  const { scale, zeroPoint } = affineOf(spec);
+  const codes = spec.dtype === "int8" ? Int8Array.of(zeroPoint) : Uint8Array.of(zeroPoint);
   const constants = [
     graph.addInitializer(`${value.name}_scale`, float32Tensor(scale)),
-    graph.addInitializer(
-      `${value.name}_zero_point`,
-      tensorOf("uint8", [], Uint8Array.of(zeroPoint)),
-    ),
+    graph.addInitializer(`${value.name}_zero_point`, tensorOf(spec.dtype, [], codes)),
   ];
   const q = emit(reader, "QuantizeLinear", [value, ...constants]);
   return emit(reader, "DequantizeLinear", [q, ...constants]);

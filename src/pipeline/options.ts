@@ -5,6 +5,7 @@ import { OptionError } from "../errors.js";
 import { BLOCK_SIZES, MODES, WEIGHT_FORMS, WEIGHT_RANGES } from "../quant/plan.js";
 import type { OnProgress } from "../report/progress.js";
 import { TARGET_NAMES } from "../targets/all.js";
+import { ATTENTION, RESIDUAL } from "../targets/target.js";
 
 const path = v.pipe(v.string(), v.minLength(1));
 const patterns = v.array(v.pipe(v.string(), v.minLength(1)));
@@ -21,9 +22,18 @@ const calls = {
   ),
 };
 
+/** What is quantized beside layers and tables, where the target has such a form; default: the target's. */
+const operands = {
+  /** Products of two activations: none, those of probabilities with the values, all. */
+  attention: v.optional(v.picklist(ATTENTION)),
+  /** Operands of residual sums: none, what goes around the block, both. */
+  residual: v.optional(v.picklist(RESIDUAL)),
+};
+
 const choice = {
   mode,
   target,
+  ...operands,
   /** How weights of products are written: INT8 with 8-bit activations, or few bits with float activations. Default: as in the plan given, else int8. */
   weights: v.optional(v.picklist(WEIGHT_FORMS)),
   /** What scales of weights span: all values, or as many as leave the least squared error. */
@@ -96,9 +106,16 @@ export const quantizeSchema = v.strictObject({
   ...calls,
   /** Where to write the plan. */
   writePlan: v.optional(path),
+  /** What is not quantized is written in FP16. */
+  fp16: flag(false),
 });
 
-export const inspectSchema = v.strictObject({ ...choice, ...calls });
+export const inspectSchema = v.strictObject({
+  ...choice,
+  ...calls,
+  /** Default: what the target takes. */
+  mode: v.optional(v.picklist(MODES)),
+});
 
 const {
   smooth: _smooth,
@@ -115,6 +132,7 @@ export const calibrateSchema = v.strictObject({
   ...calls,
   target,
   mode: v.optional(v.literal("static"), "static"),
+  ...operands,
   outliers: choice.outliers,
   seed,
   /** Where the statistics go. */

@@ -328,7 +328,7 @@ describe("what cannot be quantized is an error that says why", () => {
     "an Nvidia GPU in dynamic mode": [
       classifier,
       { target: "tensorrt" },
-      /an Nvidia GPU has no dynamic quantization.*--mode static or --mode qat/,
+      /an Nvidia GPU has no dynamic quantization.*--mode static with --data/,
     ],
     "an option that does not exist": [classifier, { presicion: 8 }, /Option "presicion" does not/],
     "a value that an option cannot have": [

@@ -1,9 +1,13 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
 import { OptionError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
+import type { Value } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
+import { maxLengthOf } from "../runtime/length.js";
 import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
 import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
-import { targetFor } from "../targets/all.js";
+import { choose } from "../targets/choices.js";
+import { floatTarget, targetFor } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
 import { rowsForCheck } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
@@ -38,8 +42,9 @@ export async function quantizeModel(
       `${range} in dynamic mode`,
       "--mode static: dynamic mode finds ranges at run time",
     );
+  requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
   const target = targetFor(settings.target, mode);
-  requireWeightForm(target, mode, settings.weights ?? "int8");
+  const choices = choose(target, mode, settings);
   const start = host.now();
   const file = host.open(input);
   try {
@@ -58,8 +63,13 @@ export async function quantizeModel(
     const planned =
       form === "int8" &&
       (mode === "static" || settings.data !== undefined || settings.stats !== undefined)
-        ? await planCalibrated(host, file, model, target, { ...settings, plan: given, onProgress })
-        : planModel(model, target, { ...settings, plan: given });
+        ? await planCalibrated(host, file, model, target, {
+            ...settings,
+            ...choices,
+            plan: given,
+            onProgress,
+          })
+        : planModel(model, target, { ...settings, ...choices, plan: given });
     const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
     const rows =
       settings.check && settings.data !== undefined
@@ -70,7 +80,13 @@ export async function quantizeModel(
       rows === undefined || mode === "dynamic"
         ? undefined
         : await clippedShares(host, file, model, planned, rows, signal);
-    lowerPlan(model, sites, plan, target, weights);
+    const nextCommand = target.command?.({
+      path: output,
+      inputs: inputsOf(model),
+      maxLength: maxLengthOf(model),
+      fp16: choices.fp16,
+    });
+    lowerPlan(model, sites, plan, target, { ...choices, weights });
     const afterPlan = host.now();
 
     signal?.throwIfAborted();
@@ -110,6 +126,7 @@ export async function quantizeModel(
       ...(check === undefined ? {} : { check }),
       ...(calibration === undefined ? {} : { calibration }),
       ...(clipped === undefined ? {} : { clipped }),
+      ...(nextCommand === undefined ? {} : { nextCommand }),
       warnings: [
         ...warnings,
         ...(check === undefined ? [] : checkWarnings(check)),
@@ -120,6 +137,10 @@ export async function quantizeModel(
   } finally {
     file.close();
   }
+}
+
+function inputsOf({ graph }: Model): Value[] {
+  return graph.inputs.filter((value) => value.tensor === undefined);
 }
 
 /** The names that transformers.js loads for dtype "q8", "q4" and "int8". */

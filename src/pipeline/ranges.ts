@@ -6,8 +6,10 @@ import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { ChannelFacts } from "../improve/smooth-scales.js";
 import { smooth } from "../improve/smooth.js";
+import { operandOf } from "../quant/operands.js";
 import type { Range } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
+import type { LoweringOptions } from "../targets/target.js";
 
 export interface Means {
   readonly rows: number;
@@ -18,7 +20,7 @@ export interface Means {
 export interface Ranged {
   /** Sites of the model as it is now. */
   readonly sites: readonly Site[];
-  readonly rangeOf: (site: Site) => Range | undefined;
+  readonly rangeOf: NonNullable<LoweringOptions["rangeOf"]>;
   /** Rows and mean per channel of an activation, as it is now. */
   readonly meansOf: (activation: Value) => Means | undefined;
   /** Activations that were smoothed. */
@@ -35,11 +37,11 @@ export interface RangeOptions {
   readonly estimator: Estimator;
 }
 
-/** Of activations. */
-const FORMAT = { bits: 8, symmetric: false };
+/** Of activations' codes. */
+const BITS = 8;
 
 /**
- * Smooths `model` in place (where asked), and gives the range of every site's activation. Min-max works on extremes per channel, which smoothing
+ * Smooths `model` in place (where asked), and gives the range of every operand, for codes of the form that its target has. Min-max works on extremes per channel, which smoothing
  * rescales. The other estimators need a histogram, which is kept per tensor: they work on activations as they are, and nothing is smoothed. They
  * choose what to leave out, so that their ranges get no room.
  */
@@ -63,12 +65,12 @@ export function rangesFrom(
       ? smooth(model, sites, (name) => factsOf(seen(name)))
       : { scales: new Map<string, { source: string; scales: Float32Array }>() };
   const ranges = new Map<string, Range>();
-  const rangeOf = (name: string): Range | undefined => {
+  const rangeOf = (name: string, symmetric: boolean): Range | undefined => {
     const smoothing = scales.get(name);
     const tensor = seen(smoothing?.source ?? name);
     if (tensor === undefined) return undefined;
     if (minMax) return rangeWithRoom(tensor, alone, smoothing?.scales);
-    const range = estimateRange(tensor, estimator, FORMAT);
+    const range = estimateRange(tensor, estimator, { bits: BITS, symmetric });
     return range.max > range.min ? range : undefined;
   };
   return {
@@ -84,11 +86,12 @@ export function rangesFrom(
         means: means.map((mean, k) => mean / (smoothing?.scales[k] ?? 1)),
       };
     },
-    rangeOf(site) {
-      if (site.kind !== "linear") return undefined;
-      const { name } = site.activation;
-      const range = ranges.get(name) ?? rangeOf(name);
-      if (range !== undefined) ranges.set(name, range);
+    rangeOf(site, operand = "activation", { symmetric = false } = {}) {
+      const name = operandOf(site, operand)?.name;
+      if (name === undefined) return undefined;
+      const key = `${symmetric} ${name}`;
+      const range = ranges.get(key) ?? rangeOf(name, symmetric);
+      if (range !== undefined) ranges.set(key, range);
       return range;
     },
   };

@@ -7,7 +7,7 @@ import { groupsOf, weightOf, type Group } from "../improve/groups.js";
 import type { Products } from "../improve/products.js";
 import { roundAgainst, roundingOrder } from "../improve/rounding.js";
 import type { RunBatches } from "../data/run-batches.js";
-import type { Plan, Range } from "../quant/plan.js";
+import type { Plan, ActivationSpec } from "../quant/plan.js";
 import type { RoundedWeight } from "../quant/rounded.js";
 import { channelScales, encodeChannels, refineScales, FULL_RANGE } from "../quant/scales.js";
 import { findSites, type LinearSite, type Site } from "../quant/sites.js";
@@ -72,7 +72,7 @@ export async function roundPlan(
       const moments =
         options.round && batches !== undefined
           ? await momentsOf(host, file, model, chunk, {
-              rangeOf: (activation) => rangeOf(activation, sites, plan),
+              specOf: (activation) => specOf(activation, sites, plan),
               batches: pick(context.batches as RunBatches, batches),
               products,
               onBatch: () =>
@@ -98,15 +98,15 @@ export async function roundPlan(
 
 function isQuantized(site: Site, plan: Plan): boolean {
   const sitePlan = plan.sites.get(site.name);
-  return sitePlan?.quantize === true && sitePlan.weight.granularity === "per-channel";
+  return sitePlan?.quantize === true && sitePlan.weight?.granularity === "per-channel";
 }
 
-function rangeOf(activation: Value, sites: readonly Site[], plan: Plan): Range | undefined {
+function specOf(activation: Value, sites: readonly Site[], plan: Plan): ActivationSpec | undefined {
   for (const site of sites) {
     if (site.kind !== "linear" || site.activation !== activation) continue;
     const sitePlan = plan.sites.get(site.name);
-    const range = sitePlan?.quantize === true ? sitePlan.activation?.range : undefined;
-    if (range !== undefined && range !== "dynamic") return range;
+    const spec = sitePlan?.quantize === true ? sitePlan.activation : undefined;
+    if (spec !== undefined && spec.range !== "dynamic") return spec;
   }
   return undefined;
 }
@@ -158,7 +158,7 @@ async function roundGroup(
   const limits = new Map<Value, number>();
   for (const site of group.sites) {
     const sitePlan = plan.sites.get(site.name);
-    if (sitePlan?.quantize !== true || sitePlan.weight.granularity !== "per-channel") continue;
+    if (sitePlan?.quantize !== true || sitePlan.weight?.granularity !== "per-channel") continue;
     const { limit } = sitePlan.weight;
     const { initializer } = site.weight;
     limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
@@ -168,9 +168,7 @@ async function roundGroup(
     moments === undefined || moments.rows === 0
       ? undefined
       : await roundingOrder(
-          process.env.NOC === undefined &&
-            centred &&
-            group.sites.every((site) => biasOf(site) !== undefined)
+          centred && group.sites.every((site) => biasOf(site) !== undefined)
             ? centredGram(moments)
             : moments.gram,
           moments.sums.length,

@@ -26,6 +26,7 @@ function shapeOf(site: Site): readonly number[] {
     case "convolution":
       return (site.weight.shape ?? []).filter(isNumber);
     case "attention":
+    case "residual":
     case "opaque":
       return [];
   }

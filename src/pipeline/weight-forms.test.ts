@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
 import { AlreadyQuantizedError, OptionError, UnsupportedError } from "../errors.js";
 import { inspect, quantize } from "../node.js";
+import { quantizeBytes } from "./bytes.js";
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "octavo-weights-"))));
@@ -70,6 +71,24 @@ test("the range of weights is min-max where none is asked for; least error costs
   expect(readFileSync(all.path).equals(readFileSync(plain.path))).toBe(true);
   expect(least.report.bytesAfter).toBe(plain.report.bytesAfter);
 });
+
+test.each([
+  ["tensorrt", "int4"],
+  ["tensorrt", "int8-only"],
+  ["openvino", "int4"],
+  ["openvino", "int8-only"],
+] as const)(
+  "target %s refuses %s, whatever the mode, and names a target that takes it",
+  async (target, weights) => {
+    const model = save();
+    const message = new RegExp(`--weights ${weights} with --target ${target} .*--target cpu`, "s");
+    for (const mode of ["static", "dynamic"] as const)
+      await expect(quantize(model, { target, weights, mode })).rejects.toThrow(message);
+    await expect(inspect(model, { target, weights })).rejects.toThrow(message);
+    expect(() => quantizeBytes(readFileSync(model), { target, weights })).toThrow(message);
+    expect(readdirSync(folder)).toEqual(["model.onnx"]);
+  },
+);
 
 test("what does not go with float activations is an error that says what does, and writes nothing", async () => {
   const model = save();

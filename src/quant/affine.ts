@@ -1,5 +1,5 @@
 // Scale and zero point of an 8-bit activation: real = scale · (q − zero point), as QuantizeLinear computes it.
-import type { Range } from "./plan.js";
+import type { ActivationSpec, Range } from "./plan.js";
 
 export interface Affine {
   /** A float32. */
@@ -19,6 +19,23 @@ export function asymmetric({ min, max }: Range): Affine {
   if (!(scale > 1e-35)) return { scale: 1, zeroPoint: 0 };
   const zeroPoint = Math.min(CODES, Math.max(0, roundHalfEven(-min / scale)));
   return { scale, zeroPoint };
+}
+
+/** INT8 −127…127 around 0, a range's larger end at 127. */
+function symmetric({ min, max }: Range): Affine {
+  const scale = Math.fround(Math.max(-min, max) / 127);
+  return { scale: scale > 1e-35 ? scale : 1, zeroPoint: 0 };
+}
+
+/** What a plan's spec comes to. Throws for ranges found at run time, which have no numbers yet. */
+export function affineOf({ dtype, symmetric: even, range }: ActivationSpec): Affine {
+  if (range === "dynamic") throw new Error("internal: a range found at run time has no scale yet");
+  if (dtype === "int8") {
+    if (even === true) return symmetric(range);
+    const { scale, zeroPoint } = asymmetric(range);
+    return { scale, zeroPoint: zeroPoint - 128 };
+  }
+  return asymmetric(even === true ? { min: 0, max: range.max } : range);
 }
 
 function roundHalfEven(value: number): number {

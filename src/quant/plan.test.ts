@@ -15,6 +15,13 @@ import type { Site } from "./sites.js";
 const weight = { dtype: "int8", granularity: "per-channel", limit: 127 } as const;
 const activation = { dtype: "uint8", granularity: "per-tensor", range: "dynamic" } as const;
 
+const symmetric = {
+  dtype: "int8",
+  granularity: "per-tensor",
+  symmetric: true,
+  range: { min: -1, max: 2 },
+} as const;
+
 const UNSAFE = new Set(["__proto__", "constructor", "prototype"]);
 
 const sitePlan: fc.Arbitrary<SitePlan> = fc.oneof(
@@ -36,6 +43,10 @@ const sitePlan: fc.Arbitrary<SitePlan> = fc.oneof(
     activation,
   })),
   fc.string().map((reason): SitePlan => ({ kind: "attention", quantize: false, reason })),
+  fc.constantFrom<SitePlan>(
+    { kind: "attention", quantize: true, activation: symmetric, second: symmetric },
+    { kind: "residual", quantize: true, activation: symmetric },
+  ),
 );
 const plans: fc.Arbitrary<Plan> = fc
   .array(

@@ -45,10 +45,12 @@ export interface Range {
   readonly max: number;
 }
 
-/** How an activation becomes 8 bits: asymmetric UINT8 per tensor, its range found at run time ("dynamic") or beforehand. */
+/** How an activation becomes 8 bits: one scale per tensor, its range found at run time ("dynamic") or beforehand. */
 export interface ActivationSpec {
-  readonly dtype: "uint8";
+  readonly dtype: "uint8" | "int8";
   readonly granularity: "per-tensor";
+  /** The zero point is 0, the scale that of the larger end of the range; absent: the zero point is free. */
+  readonly symmetric?: boolean | undefined;
   readonly range: "dynamic" | Range;
 }
 
@@ -56,9 +58,15 @@ export type SitePlan =
   | {
       readonly kind: SiteKind;
       readonly quantize: true;
-      readonly weight: WeightSpec;
-      /** Absent where only the constant is stored in 8 bits (an embedding, a product that is computed once on loading). */
+      /** Absent where no constant takes part (a product of two activations, a residual). */
+      readonly weight?: WeightSpec | undefined;
+      /**
+       * The input of a linear layer, the left operand of a product, what skips a residual's block. Absent where only the constant is stored in 8 bits
+       * (an embedding, a product that is computed once on loading), and where that operand stays in float.
+       */
       readonly activation?: ActivationSpec | undefined;
+      /** The right operand of a product of two activations, the block's own result of a residual. */
+      readonly second?: ActivationSpec | undefined;
       /** What the reader of a plan should know; free text. */
       readonly note?: string | undefined;
     }
@@ -90,8 +98,9 @@ const weightSchema = v.variant("granularity", [
 ]);
 
 const activationSchema = v.strictObject({
-  dtype: v.literal("uint8"),
+  dtype: v.picklist(["uint8", "int8"]),
   granularity: v.literal("per-tensor"),
+  symmetric: v.optional(v.boolean()),
   range: v.union([
     v.literal("dynamic"),
     v.pipe(
@@ -104,14 +113,22 @@ const activationSchema = v.strictObject({
   ]),
 });
 
-const kindSchema = v.picklist(["linear", "embedding", "attention", "convolution", "opaque"]);
+const kindSchema = v.picklist([
+  "linear",
+  "embedding",
+  "attention",
+  "residual",
+  "convolution",
+  "opaque",
+]);
 
 const sitePlanSchema = v.variant("quantize", [
   v.strictObject({
     kind: kindSchema,
     quantize: v.literal(true),
-    weight: weightSchema,
+    weight: v.optional(weightSchema),
     activation: v.optional(activationSchema),
+    second: v.optional(activationSchema),
     note: v.optional(v.string()),
   }),
   v.strictObject({
@@ -132,7 +149,7 @@ const planSchema = v.strictObject({
 /** The form of the plan's products: of fewest bits where they are mixed. */
 export function weightFormOf({ sites }: Plan): WeightForm {
   const blocks = [...sites.values()].flatMap((site) =>
-    site.quantize && site.weight.granularity === "block-wise" ? [site.weight.dtype] : [],
+    site.quantize && site.weight?.granularity === "block-wise" ? [site.weight.dtype] : [],
   );
   if (blocks.length === 0) return "int8";
   return blocks.includes("int4") ? "int4" : "int8-only";

@@ -22,6 +22,8 @@ function line(site: Site): string {
       return `${site.name}: ${site.table.initializer.name}[${site.table.rows}, ${site.table.cols}] at ${site.indices.name}`;
     case "attention":
       return `${site.name}: ${site.left.name} × ${site.right.name}`;
+    case "residual":
+      return `${site.name}: ${site.skip.name} + ${site.branch.name}`;
     case "convolution":
       return `${site.name}: ${site.activation.name} * ${site.weight.name}`;
     case "opaque":

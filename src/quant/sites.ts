@@ -1,6 +1,7 @@
 // Finds the places that can run in 8 bits, by structure alone: linear layers, attention products, embedding lookups, convolutions.
 import type { Model } from "../graph/model.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
+import { residualsOf } from "./residual-sites.js";
 import { namer } from "./site-names.js";
 import { matrixOf, type MatrixView } from "./weight-view.js";
 
@@ -40,6 +41,16 @@ export interface AttentionSite extends SiteBase {
   readonly output: Value;
 }
 
+/** The sum of a block's result and of what goes around the block. */
+export interface ResidualSite extends SiteBase {
+  readonly kind: "residual";
+  /** What goes around the block. */
+  readonly skip: Value;
+  /** The block's result: that of a linear layer, its bias added. */
+  readonly branch: Value;
+  readonly output: Value;
+}
+
 export interface ConvolutionSite extends SiteBase {
   readonly kind: "convolution";
   readonly activation: Value;
@@ -54,10 +65,18 @@ export interface OpaqueSite extends SiteBase {
   readonly reason: string;
 }
 
-export type Site = LinearSite | EmbeddingSite | AttentionSite | ConvolutionSite | OpaqueSite;
+export type Site =
+  | LinearSite
+  | EmbeddingSite
+  | AttentionSite
+  | ResidualSite
+  | ConvolutionSite
+  | OpaqueSite;
 export type SiteKind = Site["kind"];
 
-type Found<S extends Site = Site> = S extends Site ? Omit<S, "name" | "constantInput"> : never;
+type Found<S extends Site = Exclude<Site, ResidualSite>> = S extends Site
+  ? Omit<S, "name" | "constantInput">
+  : never;
 
 interface SiteRule {
   readonly find: (node: Node) => Found | undefined;
@@ -79,7 +98,16 @@ export function findSites(model: Model): Site[] {
     const constantInput = activationsOf(found).every((value) => !live.has(value));
     sites.push({ ...found, name, constantInput });
   }
-  return sites;
+  return inOrder(model, sites, residualsOf(model, sites));
+}
+
+/** Residuals are named after the layers in front of them, so they are found last; they stand in the order of the graph all the same. */
+function inOrder(model: Model, sites: Site[], residuals: readonly ResidualSite[]): Site[] {
+  if (residuals.length === 0) return sites;
+  const all = [...sites, ...residuals];
+  const places = new Map([...model.graph.allNodes()].map((node, i) => [node, i]));
+  const placeOf = ({ node }: Site): number => places.get(node) ?? 0;
+  return all.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 const matMul: SiteRule = {

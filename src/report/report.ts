@@ -5,7 +5,7 @@ export const REPORT_VERSION = 1;
 /** Where one site runs in the written model. */
 export interface SiteReport {
   readonly name: string;
-  readonly kind: "linear" | "embedding" | "attention" | "convolution" | "opaque";
+  readonly kind: "linear" | "embedding" | "attention" | "residual" | "convolution" | "opaque";
   /** Dims of the constant as the product uses it: [K, N], or [rows, width] of a table; empty where there is none. */
   readonly shape: readonly number[];
   /** `int8`: an integer kernel; `packed`: weights of few bits, float activations; `stored`: 8 bits in the file, floats at run time; `float`: left alone. */
@@ -54,16 +54,20 @@ export interface QuantizeReport {
   /** Highest resident memory of this process until the result was written (the check, which loads both models, comes after). */
   readonly peakMemoryBytes: number;
   readonly calibration?: CalibrationReport | undefined;
+  /** The command that makes what the target's runtime loads out of the written file; absent where it loads the file itself. */
+  readonly nextCommand?: string | undefined;
   readonly check?: CheckReport | undefined;
-  /** Each site whose range was found beforehand, on the rows of the check; absent without data. */
+  /** Each operand whose range was found beforehand, on the rows of the check; absent without data. */
   readonly clipped?: readonly ClippedReport[] | undefined;
   readonly warnings: readonly string[];
 }
 
-/** How much of what a site reads lies outside its range. */
+/** How much of what a site reads lies outside the range of that operand. */
 export interface ClippedReport {
   readonly site: string;
-  /** Of the activation's values, padding left out; 0 … 1. */
+  /** As in the plan: the input of a layer, the left side of a product, what goes around a block; or the other side. */
+  readonly operand: "activation" | "second";
+  /** Of its values, padding left out; 0 … 1. */
   readonly share: number;
 }
 

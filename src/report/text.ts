@@ -20,6 +20,7 @@ const REWRITES: Readonly<Record<string, string>> = {
   gelu: "GELU",
   "nan-guard": "NaN guard",
   residual: "residual",
+  "attention-scale": "attention scale",
   outlier: "outlier channel",
 };
 
@@ -53,6 +54,9 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
       style,
     ),
     left.length === 0 ? "" : `\n${bold("Left in float")}\n${reasons(left, style)}`,
+    report.nextCommand === undefined
+      ? ""
+      : `\n${bold("Next, where the GPU is")}\n  ${printable(report.nextCommand)}\n`,
   ].join("");
 }
 

@@ -2,13 +2,15 @@
 import { UnsupportedError } from "../errors.js";
 import type { Mode } from "../quant/plan.js";
 import { cpu } from "./cpu.js";
+import { openvino } from "./openvino.js";
 import type { Target } from "./target.js";
+import { tensorrt } from "./tensorrt.js";
 import { web } from "./web.js";
 
 export const TARGET_NAMES = ["cpu", "web", "openvino", "tensorrt"] as const;
 export type TargetName = (typeof TARGET_NAMES)[number];
 
-const TARGETS: Partial<Record<TargetName, Target>> = { cpu, web };
+const TARGETS: Partial<Record<TargetName, Target>> = { cpu, web, openvino, tensorrt };
 
 interface Refusal {
   readonly reason: string;
@@ -26,8 +28,14 @@ const IMPOSSIBLE: Partial<Record<TargetName, Partial<Record<Mode, Refusal>>>> = 
     dynamic: {
       reason:
         "an Nvidia GPU has no dynamic quantization, TensorRT takes explicit Q/DQ with ranges found beforehand",
-      instead:
-        "Use --mode static or --mode qat where your version offers them for tensorrt, or --target cpu for dynamic.",
+      instead: "Use --mode static with --data, or --target cpu for dynamic.",
+    },
+  },
+  openvino: {
+    dynamic: {
+      reason:
+        "OpenVINO runs operators that find ranges at run time one by one in float, not as integer products",
+      instead: "Use --mode static with --data, or --target cpu for dynamic.",
     },
   },
 };
@@ -38,6 +46,11 @@ export function targetFor(name: TargetName, mode: Mode): Target {
   if (target?.modes.includes(mode) === true) return target;
   const { reason, instead } = IMPOSSIBLE[name]?.[mode] ?? LATER;
   throw new UnsupportedError(`--mode ${mode} with --target ${name}`, reason, instead);
+}
+
+/** The mode that a target takes where the user names none. */
+export function usualMode(name: TargetName): Mode {
+  return TARGETS[name]?.modes[0] ?? "dynamic";
 }
 
 /** The target whatever the mode, for what only concerns its float form. Throws UnsupportedError. */

@@ -1,12 +1,20 @@
 // onnxruntime's CPU provider: which sites gain from 8 bits there, and the forms that it turns into integer kernels.
 import { PlanError } from "../errors.js";
-import { WEIGHT_FORMS, type BlockWeight, type Mode, type SitePlan } from "../quant/plan.js";
+import {
+  WEIGHT_FORMS,
+  type ActivationSpec,
+  type BlockWeight,
+  type Mode,
+  type SitePlan,
+} from "../quant/plan.js";
 import { BITS } from "../quant/blocks.js";
 import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
-import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
+import type { AttentionSite, Site } from "../quant/sites.js";
 import { lintCpu } from "./lint-cpu.js";
-import { blockWeight } from "./weight-forms.js";
+import { blockWeight, PER_CHANNEL, takesWeight } from "./weight-forms.js";
 import { lowerSites } from "./lower-sites.js";
+import { lowerQdq } from "./lower-qdq.js";
+import { proposeAttention, U8 } from "./operand-plans.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
 
 interface Smallest {
@@ -28,8 +36,16 @@ export const cpu: Target = {
   modes: ["dynamic", "static"],
   weightForms: WEIGHT_FORMS,
   rewrites: ["gelu", "nan-guard", "residual"],
+  choices: { attention: ["none", "values", "all"] },
   opset: { dynamic: 11, static: 13 },
   propose(site, mode, options) {
+    if (site.kind === "attention") {
+      const reason =
+        mode === "dynamic"
+          ? "a product of two activations gains nothing with ranges found at run time"
+          : "a product of two activations gains no speed and costs accuracy";
+      return proposeAttention(site, options, { probability: U8, other: U8 }, reason);
+    }
     const reason = whyFloat(site, mode, options);
     if (reason !== undefined) return { kind: site.kind, quantize: false, reason };
     const { weights = "int8", weightRange, blockSize: block } = options;
@@ -49,23 +65,23 @@ export const cpu: Target = {
     const activation = { dtype: "uint8", granularity: "per-tensor", range } as const;
     return { kind: site.kind, quantize: true, weight, activation };
   },
-  fate(site, plan): Fate {
-    if (!plan.quantize) return { runs: "float", reason: plan.reason };
-    checkLegal(site, plan);
-    if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
-    const { weight } = plan;
-    if (weight.granularity === "block-wise") return { runs: "packed", reason: packedAs(weight) };
-    return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
+  fate(site, plan) {
+    return fateOf(site, plan, this);
   },
   lint: lintCpu,
   lower(model, sites, plan, weights) {
-    const chosen = sites.filter((site): site is LinearSite | EmbeddingSite => {
+    const chosen = sites.filter((site) => {
       const sitePlan = plan.sites.get(site.name);
       if (sitePlan?.quantize !== true) return false;
-      checkLegal(site, sitePlan);
+      checkLegal(site, sitePlan, this);
+      if (plan.mode === "dynamic" && site.kind === "attention")
+        throw new PlanError(`site "${site.name}" stays in float in mode dynamic`);
       return true;
     });
-    lowerSites(model, chosen, plan, weights);
+    const ofKind = <Kind extends Site["kind"]>(...kinds: readonly Kind[]) =>
+      chosen.filter((site): site is Extract<Site, { kind: Kind }> => isIn(site.kind, kinds));
+    lowerQdq(model, ofKind("attention"), plan);
+    lowerSites(model, ofKind("linear", "embedding"), plan, weights);
   },
 };
 
@@ -78,7 +94,11 @@ function weightOnly(site: Site): boolean {
   return site.kind === "embedding" || site.constantInput;
 }
 
-function whyFloat(site: Site, mode: Mode, options: LoweringOptions): string | undefined {
+function whyFloat(
+  site: Exclude<Site, AttentionSite>,
+  mode: Mode,
+  options: LoweringOptions,
+): string | undefined {
   const smallest = options.small === true ? ANY : GAINING;
   switch (site.kind) {
     case "linear": {
@@ -94,10 +114,8 @@ function whyFloat(site: Site, mode: Mode, options: LoweringOptions): string | un
         ? `too small to gain (${rows} × ${cols})`
         : undefined;
     }
-    case "attention":
-      return mode === "dynamic"
-        ? "a product of two activations gains nothing with ranges found at run time"
-        : "a product of two activations gains no speed and costs accuracy";
+    case "residual":
+      return "a sum in 8 bits gains no speed and costs accuracy";
     case "convolution":
       return mode === "dynamic"
         ? "convolutions are slower with ranges found at run time"
@@ -107,19 +125,49 @@ function whyFloat(site: Site, mode: Mode, options: LoweringOptions): string | un
   }
 }
 
-function checkLegal(site: Site, plan: SitePlan & { quantize: true }): void {
+function isIn<Item extends string>(item: string, items: readonly Item[]): item is Item {
+  return items.some((one) => one === item);
+}
+
+/** For targets that run layers and tables as onnxruntime does. */
+export function fateOf(site: Site, plan: SitePlan, target: Target): Fate {
+  if (!plan.quantize) return { runs: "float", reason: plan.reason };
+  checkLegal(site, plan, target);
+  if (site.kind === "embedding") return { runs: "stored", reason: ROWS_DEQUANTIZED };
+  const { weight } = plan;
+  if (weight?.granularity === "block-wise") return { runs: "packed", reason: packedAs(weight) };
+  return weightOnly(site) ? { runs: "stored", reason: COMPUTED_ONCE } : { runs: "int8" };
+}
+
+function checkLegal(site: Site, plan: SitePlan & { quantize: true }, target: Target): void {
+  const { weight, activation, second } = plan;
+  const wrong = (what: string): never => {
+    throw new PlanError(`site "${site.name}" ${what} on target ${target.name}`);
+  };
+  const isFree = (spec: ActivationSpec | undefined) =>
+    spec?.dtype === "uint8" && spec.symmetric !== true;
+  if (site.kind === "attention") {
+    for (const spec of [activation, second])
+      if (!isFree(spec) || spec?.range === "dynamic")
+        wrong('needs "activation" and "second" of "dtype": "uint8" with ranges found beforehand');
+    return;
+  }
   if (site.kind !== "linear" && site.kind !== "embedding")
     throw new PlanError(
-      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that this target keeps in float; set "quantize": false`,
+      `site "${site.name}" is ${site.kind === "opaque" ? "a product" : `a ${site.kind}`} that target ${target.name} keeps in float; set "quantize": false`,
     );
-  const inBlocks = plan.weight.granularity === "block-wise";
+  const inBlocks = weight?.granularity === "block-wise";
+  if (weight === undefined) wrong('needs a "weight"');
+  if (second !== undefined) wrong('takes no "second"');
   if (inBlocks && site.kind === "embedding")
-    throw new PlanError(
-      `site "${site.name}" is a table, which this target stores in INT8 per row; set "granularity": "per-channel", or "quantize": false`,
-    );
+    wrong('is a table, whose rows need a weight with "granularity": "per-channel"');
+  if (!takesWeight(target, weight)) wrong(PER_CHANNEL);
   const needed = !weightOnly(site) && !inBlocks;
-  if (needed !== (plan.activation !== undefined))
-    throw new PlanError(
-      `site "${site.name}" ${needed ? 'needs an "activation"' : `takes no "activation"${inBlocks ? " with weights in blocks" : ""}`} on this target`,
+  if (needed !== (activation !== undefined))
+    wrong(
+      needed
+        ? 'needs an "activation"'
+        : `takes no "activation"${inBlocks ? " with weights in blocks" : ""}`,
     );
+  if (needed && !isFree(activation)) wrong('needs "dtype": "uint8" with a free zero point');
 }

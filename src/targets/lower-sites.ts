@@ -6,7 +6,7 @@ import type { Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
 import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { asymmetric } from "../quant/affine.js";
-import type { BlockWeight, Plan, Range, WeightRange } from "../quant/plan.js";
+import type { BlockWeight, Plan, Range } from "../quant/plan.js";
 import { quantizedMatrix, roundedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
@@ -14,6 +14,7 @@ import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
 import { castTo, inputOf, named } from "./emitting.js";
 import { PackedWeights } from "./lower-nbits.js";
+import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
 interface Codes {
   /** INT8 initializer. */
@@ -39,18 +40,7 @@ export function lowerSites(
   const tables = new Set(
     sites.filter((s) => s.kind === "embedding").map((s) => s.table.initializer),
   );
-  const limits = new Map<Value, number>();
-  const ranges = new Map<Value, WeightRange>();
-  for (const site of sites) {
-    const sitePlan = plan.sites.get(site.name);
-    if (sitePlan?.quantize !== true || sitePlan.weight.granularity !== "per-channel") continue;
-    const { limit } = sitePlan.weight;
-    const { initializer } = viewOf(site);
-    if (sitePlan.weight.range !== undefined) ranges.set(initializer, sitePlan.weight.range);
-    // One set of codes serves every layer that shares a weight, so the narrowest of their ranges does.
-    limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
-  }
-  const lowering = new Lowering(model.graph, tables, limits, ranges, weights);
+  const lowering = new Lowering(model.graph, tables, channelFormats(sites, plan), weights);
   const packed = new PackedWeights(model);
   for (const site of sites) {
     const range = rangeOf(site, plan);
@@ -83,11 +73,7 @@ function rangeOf(site: Site, plan: Plan): "dynamic" | Range {
 function blocksOf(site: Site, plan: Plan): BlockWeight | undefined {
   const sitePlan = plan.sites.get(site.name);
   if (sitePlan?.quantize !== true) return undefined;
-  return sitePlan.weight.granularity === "block-wise" ? sitePlan.weight : undefined;
-}
-
-function viewOf(site: LinearSite | EmbeddingSite): MatrixView {
-  return site.kind === "embedding" ? site.table : site.weight;
+  return sitePlan.weight?.granularity === "block-wise" ? sitePlan.weight : undefined;
 }
 
 class Lowering {
@@ -98,23 +84,19 @@ class Lowering {
   readonly #zeroPoints = new Map<number, Value>();
   readonly #root: Graph;
   readonly #tables: ReadonlySet<Value>;
-  readonly #limits: ReadonlyMap<Value, number>;
-
+  readonly #formats: ReadonlyMap<Value, ChannelFormat>;
   readonly #rounded: RoundedWeights;
-  readonly #ranges: ReadonlyMap<Value, WeightRange>;
 
   constructor(
     root: Graph,
     tables: ReadonlySet<Value>,
-    limits: ReadonlyMap<Value, number>,
-    ranges: ReadonlyMap<Value, WeightRange>,
+    formats: ReadonlyMap<Value, ChannelFormat>,
     rounded: RoundedWeights,
   ) {
-    this.#ranges = ranges;
     this.#rounded = rounded;
     this.#root = root;
     this.#tables = tables;
-    this.#limits = limits;
+    this.#formats = formats;
   }
 
   dynamicProduct(site: LinearSite): Value {
@@ -218,12 +200,11 @@ class Lowering {
     if (known !== undefined) return known;
     const rows = view.transposed ? view.cols : view.rows;
     const cols = view.transposed ? view.rows : view.cols;
-    const limit = this.#limits.get(initializer) ?? FULL_RANGE;
+    const format = this.#formats.get(initializer) ?? { limit: FULL_RANGE };
     const rounded = this.#rounded.get(initializer);
-    const range = this.#ranges.get(initializer);
     const matrix =
       rounded === undefined
-        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, limit, range })
+        ? quantizedMatrix(initializer, rows, cols, { channelAxis, transpose, ...format })
         : roundedMatrix(view, rounded);
     const codes = this.#root.addInitializer(`${initializer.name}_int8`, matrix.codes);
     const made: Codes = { codes, matrix, scales: new Map() };

@@ -1,15 +1,48 @@
 // What a target is: where the model will run, hence what is legal, how it is lowered, and what will run in INT8 there.
+import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import type { Mode, Plan, Range, SitePlan, WeightForm, WeightRange } from "../quant/plan.js";
+import type { Operand } from "../quant/operands.js";
+import type {
+  ActivationSpec,
+  Mode,
+  Plan,
+  Range,
+  SitePlan,
+  WeightForm,
+  WeightRange,
+} from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import type { Site } from "../quant/sites.js";
 import type { Finding } from "./lint.js";
 
 /** Exact float rewrites that a runtime profits from; the pipeline knows the passes by these names. */
-export type Rewrite = "gelu" | "nan-guard" | "residual";
+export type Rewrite = "gelu" | "nan-guard" | "residual" | "attention-scale";
+
+/** Which products of two activations run in 8 bits: none, those of probabilities with the values, all. */
+export const ATTENTION = ["none", "values", "all"] as const;
+export type AttentionChoice = (typeof ATTENTION)[number];
+
+/** Which operands of residual sums are 8 bits: none, what goes around the block, both. */
+export const RESIDUAL = ["none", "skip", "both"] as const;
+export type ResidualChoice = (typeof RESIDUAL)[number];
+
+/** What a target lets the user choose beside the sites: the first of each list is the default; absent where there is no choice. */
+export interface TargetChoices {
+  readonly attention?: readonly [AttentionChoice, ...AttentionChoice[]];
+  readonly residual?: readonly [ResidualChoice, ...ResidualChoice[]];
+  /** The float rest may be written in FP16. */
+  readonly fp16?: true;
+}
+
+/** What was chosen. */
+export interface Choices {
+  readonly attention: AttentionChoice;
+  readonly residual: ResidualChoice;
+  readonly fp16: boolean;
+}
 
 /** What the user may choose. */
-export interface LoweringOptions {
+export interface LoweringOptions extends Partial<Choices> {
   /** Codes of weights within ±64: for x86 CPUs without VNNI, whose 8-bit products saturate. */
   readonly reduceRange: boolean;
   /** How weights of products are written; INT8 with 8-bit activations where left out. */
@@ -20,8 +53,14 @@ export interface LoweringOptions {
   readonly blockSize?: number | undefined;
   /** Store embedding tables in INT8. */
   readonly embeddings: boolean;
-  /** The calibrated range of a site's activation; undefined where none was seen. For static. */
-  readonly rangeOf?: ((site: Site) => Range | undefined) | undefined;
+  /** The calibrated range of an operand of a site, its activation by default, for codes of that form, with a free zero point by default; undefined where none was seen. For static. */
+  readonly rangeOf?:
+    | ((
+        site: Site,
+        operand?: Operand,
+        form?: Pick<ActivationSpec, "symmetric">,
+      ) => Range | undefined)
+    | undefined;
   /** Take sites, too, that are too small to gain. */
   readonly small?: boolean;
 }
@@ -36,6 +75,14 @@ export type Fate =
   | { readonly runs: "stored"; readonly reason: string }
   | { readonly runs: "float"; readonly reason: string };
 
+export interface WrittenEdition {
+  readonly path: string;
+  readonly inputs: readonly Value[];
+  /** Tokens of a row at most, where the model's tables end. */
+  readonly maxLength: number | undefined;
+  readonly fp16: boolean;
+}
+
 export interface Target {
   readonly name: string;
   /** One line for people. */
@@ -44,6 +91,8 @@ export interface Target {
   /** Forms of weights that it writes. */
   readonly weightForms: readonly WeightForm[];
   readonly rewrites: readonly Rewrite[];
+  /** In static mode; with ranges found at run time there is nothing to choose. */
+  readonly choices?: TargetChoices;
   /** Lowest version of the default operator set that the lowered form needs. */
   readonly opset: Partial<Record<Mode, number>>;
   /** The default plan of one site. */
@@ -54,4 +103,6 @@ export interface Target {
   readonly lint?: (model: Model) => readonly Finding[];
   /** Writes the plan into the graph. Weights are read when the result is written, one at a time. */
   lower(model: Model, sites: readonly Site[], plan: Plan, weights?: RoundedWeights): void;
+  /** The command that makes what the runtime loads out of the file, where it does not load the file itself. */
+  command?(edition: WrittenEdition): string;
 }

@@ -1,12 +1,18 @@
 // Forms of weights: what a form needs of the target and the mode, and how a product's weight is written in it.
 import { UnsupportedError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
 import {
   BLOCK_SIZES,
   type BlockWeight,
   type Mode,
+  type Plan,
   type WeightForm,
   type WeightRange,
+  type WeightSpec,
 } from "../quant/plan.js";
+import type { MatrixFormat } from "../quant/quantized-matrix.js";
+import { FULL_RANGE } from "../quant/scales.js";
+import type { Site } from "../quant/sites.js";
 import type { Target } from "./target.js";
 
 /** Values per scale. Four bits gain 3 dB and more by 32; eight are close anyway, and run faster by 128. */
@@ -27,6 +33,36 @@ export function requireWeightForm(target: Target, mode: Mode, form: WeightForm):
       "its activations stay in float, so there are no ranges to find",
       `Leave --mode out, or use --weights int8 with --mode ${mode}.`,
     );
+}
+
+export const PER_CHANNEL = 'needs a weight with "granularity": "per-channel"';
+
+/** Whether the target writes such a weight; none at all is no weight that it refuses. */
+export function takesWeight(
+  { weightForms }: Pick<Target, "weightForms">,
+  weight: WeightSpec | undefined,
+): boolean {
+  if (weight?.granularity !== "block-wise") return true;
+  return weightForms.includes(weight.dtype === "int4" ? "int4" : "int8-only");
+}
+
+export type ChannelFormat = Pick<MatrixFormat, "limit" | "range">;
+
+/** How each constant is written that has a scale per channel. One set of codes serves every site that shares it, so the narrowest of their limits does. */
+export function channelFormats(sites: readonly Site[], plan: Plan): Map<Value, ChannelFormat> {
+  const formats = new Map<Value, ChannelFormat>();
+  for (const site of sites) {
+    if (site.kind !== "linear" && site.kind !== "embedding") continue;
+    const sitePlan = plan.sites.get(site.name);
+    if (sitePlan?.quantize !== true || sitePlan.weight?.granularity !== "per-channel") continue;
+    const { initializer } = site.kind === "embedding" ? site.table : site.weight;
+    const known = formats.get(initializer);
+    formats.set(initializer, {
+      limit: Math.min(sitePlan.weight.limit, known?.limit ?? FULL_RANGE),
+      range: sitePlan.weight.range ?? known?.range,
+    });
+  }
+  return formats;
 }
 
 /** The default of a product with a weight [depth, N]; short columns get short blocks, which hold less padding. */
