@@ -33,6 +33,7 @@ import { prepare } from "./prepare.js";
 import { roundPlan } from "./rounding.js";
 import { rangesFrom } from "./ranges.js";
 import { readGraph } from "./read.js";
+import { withTwoTerms } from "./two-terms.js";
 
 /** Where texts come from and how they are read, as the user says it. */
 export interface DataSettings {
@@ -57,6 +58,10 @@ export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions
   readonly correct: boolean;
   /** The name of a range estimator. */
   readonly range: string;
+  /** "high": activations that cost most get two terms. */
+  readonly accuracy: "default" | "high";
+  /** Share of all multiplications that second terms may take. */
+  readonly extraProducts: number;
   readonly onProgress: OnProgress;
 }
 
@@ -131,17 +136,23 @@ export async function planCalibrated(
     { ...options, rangeOf: ranged.rangeOf },
     rewrites,
   );
+  const drawn = options.round || options.accuracy === "high" ? await batches?.() : undefined;
+  const doubled =
+    options.accuracy === "high"
+      ? await withTwoTerms(host, file, model, target, planned, drawn, options)
+      : { plan: planned.plan, activations: 0 };
   const improved = await roundPlan(
     host,
     file,
     model,
     planned.sites,
-    planned.plan,
-    { meansOf: ranged.meansOf, batches: options.round ? await batches?.() : undefined },
+    doubled.plan,
+    { meansOf: ranged.meansOf, batches: options.round ? drawn : undefined },
     { ...options, correct: options.correct && options.mode !== "dynamic" },
   );
   return {
     ...planned,
+    plan: doubled.plan,
     sites: improved.sites,
     weights: improved.weights,
     calibration: {
@@ -149,6 +160,7 @@ export async function planCalibrated(
       smoothed: ranged.smoothed,
       rounded: improved.rounded,
       corrected: improved.corrected,
+      twoTerms: doubled.activations,
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },

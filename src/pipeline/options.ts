@@ -86,6 +86,10 @@ const calibration = {
     ),
     "min-max",
   ),
+  /** "high": the activations that cost most are written as two INT8 tensors. */
+  accuracy: v.optional(v.picklist(["default", "high"]), "default"),
+  /** Share of all products' multiplications that this may add. */
+  extraProducts: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.2),
 };
 
 const writing = {
@@ -122,6 +126,8 @@ const {
   round: _round,
   correct: _correct,
   range: _range,
+  accuracy: _accuracy,
+  extraProducts: _extraProducts,
   stats: _stats,
   ...reading
 } = calibration;
