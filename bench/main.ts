@@ -4,12 +4,14 @@ import { fileURLToPath } from "node:url";
 import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
 import { isMet, resultText, type Bench } from "./bench.js";
+import { calibration } from "./calibrate.js";
 import { run as fuzzRun } from "./fuzz.js";
 import { large } from "./large.js";
 import { latency } from "./latency.js";
 import { machine } from "./machine.js";
 import { models } from "./models.js";
 import { openvino } from "./openvino.js";
+import { statics } from "./static.js";
 import { tensorrt } from "./tensorrt.js";
 import { zoo } from "./zoo.js";
 
@@ -31,7 +33,18 @@ const fuzz: Bench = {
   },
 };
 
-const BENCHES: readonly Bench[] = [base, large, latency, models, tensorrt, openvino, zoo, fuzz];
+const BENCHES: readonly Bench[] = [
+  base,
+  calibration,
+  large,
+  latency,
+  models,
+  statics,
+  tensorrt,
+  openvino,
+  zoo,
+  fuzz,
+];
 
 const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);
@@ -40,7 +53,7 @@ if (bench === undefined) {
   if (name !== undefined) out.write(`There is no bench "${name}".\n\n`);
   out.write("npm run bench -- NAME [options]\n\n");
   for (const { name: each, about, options } of BENCHES)
-    out.write(`  ${each.padEnd(8)} ${about}\n           ${options}\n`);
+    out.write(`  ${each.padEnd(9)} ${about}\n            ${options}\n`);
   process.exitCode = name === undefined ? 0 : 2;
 } else {
   const before = machine();

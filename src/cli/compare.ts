@@ -1,7 +1,7 @@
 // octavo compare: two models on the same inputs, and where they part.
 import { Command, Option } from "commander";
 import { evaluationSettings, withEvaluation, type EvaluationOptions } from "./evaluation-options.js";
-import type { CommonOptions, Io } from "./io.js";
+import { interruption, type CommonOptions, type Io } from "./io.js";
 import { MODEL, named, wholeNumber, withCommon } from "./options.js";
 
 interface Options extends CommonOptions, EvaluationOptions {
@@ -25,8 +25,9 @@ export function compareCommand(io: Io): Command {
         import("../report/evaluation-text.js"),
         import("./present.js"),
       ]);
+      const signal = interruption(io);
       await present(io, options, compareText, (onProgress) =>
-        compare(reference, candidate, { ...evaluationSettings(options), onProgress }),
+        compare(reference, candidate, { ...evaluationSettings(options), signal, onProgress }),
       );
     });
   const data = new Option(

@@ -1,7 +1,7 @@
 // octavo evaluate: one model on labelled data, by its task.
 import { Command, Option } from "commander";
 import { evaluationSettings, withEvaluation, type EvaluationOptions } from "./evaluation-options.js";
-import type { CommonOptions, Io } from "./io.js";
+import { interruption, type CommonOptions, type Io } from "./io.js";
 import { MODEL, withCommon } from "./options.js";
 
 interface Options extends CommonOptions, EvaluationOptions {
@@ -19,8 +19,9 @@ export function evaluateCommand(io: Io): Command {
         import("../report/evaluation-text.js"),
         import("./present.js"),
       ]);
+      const signal = interruption(io);
       await present(io, options, evaluateText, (onProgress) =>
-        evaluate(model, { ...evaluationSettings(options), onProgress }),
+        evaluate(model, { ...evaluationSettings(options), signal, onProgress }),
       );
     });
   const data = new Option(

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { TargetName } from "../node.js";
 import { TASKS, type TaskName } from "../tasks/read.js";
-import type { CommonOptions, Io } from "./io.js";
+import { interruption, type CommonOptions, type Io } from "./io.js";
 import {
   blockSizeOption,
   collect,
@@ -27,6 +27,7 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly weightRange?: "min-max" | "mse";
   readonly blockSize?: 16 | 32 | 64 | 128 | 256;
   readonly stats?: string;
+  readonly range: string;
   readonly smooth: boolean;
   readonly round: boolean;
   readonly correct: boolean;
@@ -63,6 +64,15 @@ export function quantizeCommand(io: Io): Command {
     .addOption(weightRangeOption())
     .addOption(blockSizeOption())
     .option("--stats <file>", "statistics of octavo calibrate, in place of data", named)
+    .addOption(
+      new Option(
+        "--range <estimator>",
+        "how static ranges are found: min-max, moving-average, percentile[:99.99], entropy, mse; " +
+          "all but min-max without smoothing",
+      )
+        .argParser(named)
+        .default("min-max"),
+    )
     .option("--no-smooth", "do not move size from activations into weights")
     .option(
       "--no-round",
@@ -119,8 +129,9 @@ export function quantizeCommand(io: Io): Command {
       ]);
       const { json: _json, verbose: _verbose, eval: data, ...settings } = options;
       const evaluate = data === undefined ? {} : { evaluate: data };
+      const signal = interruption(io);
       await present(io, options, quantizeText, async (onProgress) => {
-        const { report } = await quantize(model, { ...settings, ...evaluate, onProgress });
+        const { report } = await quantize(model, { ...settings, ...evaluate, signal, onProgress });
         return report;
       });
     });

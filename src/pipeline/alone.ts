@@ -104,7 +104,7 @@ async function planner(
     host,
     file,
     copy,
-    operandsOf(findSites(copy), target, options),
+    [...operandsOf(findSites(copy), target, options).keys()],
     {
       ...dataOptions(settings, data),
       ...options,
@@ -114,7 +114,10 @@ async function planner(
   );
   return (model, plan) => {
     const rewrites = prepareCalibrated(model, target, options);
-    const { sites, rangeOf } = rangesFrom(model, findSites(model), statistics, { smooth: true });
+    const { sites, rangeOf } = rangesFrom(model, findSites(model), statistics, {
+      smooth: true,
+      estimator: { kind: "min-max" },
+    });
     return planSites(sites, target, { ...options, plan, rangeOf }, rewrites);
   };
 }
