@@ -5,6 +5,7 @@ import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
 import { isMet, resultText, type Bench } from "./bench.js";
 import { calibration } from "./calibrate.js";
+import { evaluateBench } from "./evaluate.js";
 import { run as fuzzRun } from "./fuzz.js";
 import { large } from "./large.js";
 import { latency } from "./latency.js";
