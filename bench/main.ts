@@ -40,6 +40,7 @@ const BENCHES: readonly Bench[] = [
   large,
   latency,
   models,
+  evaluateBench,
   statics,
   tensorrt,
   openvino,
