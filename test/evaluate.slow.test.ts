@@ -27,7 +27,9 @@ function expectScores(
   metrics: readonly { readonly name: string; readonly value: number }[],
   scores: Readonly<Record<string, number>> = {},
 ): void {
-  const wanted = Object.entries(scores).filter(([name]) => /accuracy|f1|pearson|spearman/.test(name));
+  const wanted = Object.entries(scores).filter(([name]) =>
+    /accuracy|f1|pearson|spearman/.test(name),
+  );
   expect(wanted.length).toBeGreaterThan(0);
   for (const [name, score] of wanted) {
     const metric = metrics.find((each) => each.name === (NAMES[name] ?? name));

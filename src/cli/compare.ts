@@ -1,6 +1,10 @@
 // octavo compare: two models on the same inputs, and where they part.
 import { Command, Option } from "commander";
-import { evaluationSettings, withEvaluation, type EvaluationOptions } from "./evaluation-options.js";
+import {
+  evaluationSettings,
+  withEvaluation,
+  type EvaluationOptions,
+} from "./evaluation-options.js";
 import { interruption, type CommonOptions, type Io } from "./io.js";
 import { MODEL, named, wholeNumber, withCommon } from "./options.js";
 

@@ -1,6 +1,10 @@
 // octavo evaluate: one model on labelled data, by its task.
 import { Command, Option } from "commander";
-import { evaluationSettings, withEvaluation, type EvaluationOptions } from "./evaluation-options.js";
+import {
+  evaluationSettings,
+  withEvaluation,
+  type EvaluationOptions,
+} from "./evaluation-options.js";
 import { interruption, type CommonOptions, type Io } from "./io.js";
 import { MODEL, withCommon } from "./options.js";
 

@@ -26,9 +26,10 @@ export function withEvaluation(command: Command, data: Option): Command {
   return command
     .addOption(data.argParser(collect))
     .addOption(
-      new Option("--task <task>", "what the model does (default: as its config.json tells)").choices(
-        TASKS,
-      ),
+      new Option(
+        "--task <task>",
+        "what the model does (default: as its config.json tells)",
+      ).choices(TASKS),
     )
     .addOption(
       new Option(
@@ -67,7 +68,11 @@ export function evaluationSettings<O extends EvaluationOptions>(
   options: O,
 ): Omit<O, "questionColumn" | "contextColumn" | "json" | "verbose"> {
   const { questionColumn, contextColumn, ...rest } = options;
-  const { json: _json, verbose: _verbose, ...settings } = rest as typeof rest & {
+  const {
+    json: _json,
+    verbose: _verbose,
+    ...settings
+  } = rest as typeof rest & {
     json?: boolean;
     verbose?: boolean;
   };

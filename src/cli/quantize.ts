@@ -113,9 +113,10 @@ export function quantizeCommand(io: Io): Command {
       collect,
     )
     .addOption(
-      new Option("--task <task>", "what the model does, for --eval (default: by config.json)").choices(
-        TASKS,
-      ),
+      new Option(
+        "--task <task>",
+        "what the model does, for --eval (default: by config.json)",
+      ).choices(TASKS),
     )
     .option("--label-column <name>", "the column of the label, for --eval", named)
     .option("--answers-column <name>", "the column of the right answers, for --eval", named)

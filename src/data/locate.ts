@@ -68,7 +68,10 @@ function lettersOf(word: string): Letter[] {
 
 /** Without case and accents. */
 function folded(text: string): string {
-  return text.normalize("NFKD").replaceAll(/\p{Mn}/gu, "").toLowerCase();
+  return text
+    .normalize("NFKD")
+    .replaceAll(/\p{Mn}/gu, "")
+    .toLowerCase();
 }
 
 /** Byte-level vocabularies write each byte of UTF-8 as one letter, those that do not print as letters from U+0100 on. */

@@ -89,8 +89,7 @@ async function planner(
     reduceRange: false,
     exclude: [],
   };
-  if (mode === "dynamic")
-    return (model, plan) => planModel(model, target, { ...options, plan });
+  if (mode === "dynamic") return (model, plan) => planModel(model, target, { ...options, plan });
   const { data } = settings;
   if (data === undefined)
     throw new OptionError(

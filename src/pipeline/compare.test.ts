@@ -45,7 +45,11 @@ function enlarge({ graph }: Model, name: string): void {
   const { dims } = value.tensor;
   const larger = graph.addInitializer(
     `${name}_larger`,
-    tensorOf("float32", dims, Float32Array.from(floatsOf(value.tensor), (x) => 1.5 * x)),
+    tensorOf(
+      "float32",
+      dims,
+      Float32Array.from(floatsOf(value.tensor), (x) => 1.5 * x),
+    ),
   );
   graph.replaceUses(value, larger);
 }
@@ -62,7 +66,7 @@ function scaleOf({ graph }: Model, layer: string): string {
 function nameless({ graph }: Model): void {
   let count = 0;
   const ports = new Set([...graph.inputs, ...graph.outputs]);
-  for (const node of [...graph.nodes()]) {
+  for (const node of graph.nodes()) {
     for (const value of [...node.inputs, ...node.outputs])
       if (value !== undefined && !ports.has(value)) {
         ports.add(value);
@@ -133,7 +137,11 @@ describe("a model of another tool", () => {
       enlarge(m, weight(m));
     });
     const { sites } = await compare(model, other);
-    const users = [...(readModel(Uint8Array.from(readFileSync(other))).graph.value(result ?? "")?.consumers() ?? [])];
+    const users = [
+      ...(readModel(Uint8Array.from(readFileSync(other)))
+        .graph.value(result ?? "")
+        ?.consumers() ?? []),
+    ];
     expect([result, users[0]?.output().name]).toContain(sites[0]?.candidate);
     expect(sites[0]?.snrDb).toBeLessThan(20);
   });

@@ -3,12 +3,18 @@ import { maskOf } from "../data/feeds.js";
 import { maskOfFeeds } from "../data/ready-feeds.js";
 import type { DataRecord } from "../data/records.js";
 import { TaskError, UnsupportedError } from "../errors.js";
+import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type ChangeReport, type CompareReport } from "../report/report.js";
 import type { Port, Session } from "../runtime/runtime.js";
 import type { OutputRow, Task } from "../tasks/task.js";
 import { aloneErrors } from "./alone.js";
 import { checkFeeds } from "./check.js";
-import { changeBetween, prepareEvaluation, type EvaluationSettings, type Prepared } from "./evaluation.js";
+import {
+  changeBetween,
+  prepareEvaluation,
+  type EvaluationSettings,
+  type Prepared,
+} from "./evaluation.js";
 import type { Host, OpenedModel } from "./host.js";
 import { checkOptions, compareSchema, type CompareOptions } from "./options.js";
 import { compareOutputs, outputErrors, type OutputErrors } from "./outputs.js";
@@ -53,7 +59,9 @@ async function compareFiles(
   settings: Settings,
   onData: Settings | undefined,
 ): Promise<CompareReport> {
-  const { siteRows, alone, signal, onProgress } = settings;
+  const { siteRows, alone, plan, signal, onProgress } = settings;
+  // What is wrong with it should not show after all the rest.
+  if (alone && plan !== undefined) parsePlan(host.readPlan(plan), plan);
   const prepared = onData && (await prepareOrPlain(host, left, onData));
   const start = host.now();
   onProgress({ step: "loading", done: 0, total: 0 });
@@ -197,14 +205,18 @@ function tensorsOf(row: OutputRow | undefined) {
   );
 }
 
+/** Rows that each site alone is run on where sites are not compared otherwise. */
+const ROWS_ALONE = 64;
+
 /** Rows for the sites, spread over the data, one by one so that there is no padding. */
 function pairFeeds(
   [reference, candidate]: Pair,
   { task, tokenizer, records }: Prepared,
-  { siteRows, maxLength }: Settings,
+  { siteRows, alone, maxLength }: Settings,
 ): FeedPair[] {
-  if (siteRows === 0) return [];
-  const count = Math.min(siteRows, records.length);
+  const wanted = siteRows === 0 && alone ? ROWS_ALONE : siteRows;
+  if (wanted === 0) return [];
+  const count = Math.min(wanted, records.length);
   const some = Array.from(
     { length: count },
     (_, i) => records[Math.floor((i * records.length) / count)],
@@ -213,7 +225,7 @@ function pairFeeds(
     batchSize: 1,
     maxLength,
   });
-  return rows.slice(0, Math.max(siteRows, count)).map((row): FeedPair => {
+  return rows.slice(0, Math.max(wanted, count)).map((row): FeedPair => {
     const feeds = feedsFor(reference.inputs, tokenizer, [row]);
     const [batch = 1, length = 1] = Object.values(feeds)[0]?.dims ?? [];
     const data =
@@ -223,7 +235,9 @@ function pairFeeds(
     return {
       reference: feeds,
       candidate: feedsFor(candidate.inputs, tokenizer, [row]),
-      ...(data?.length === batch * length ? { mask: { dims: [batch, length] as const, data } } : {}),
+      ...(data?.length === batch * length
+        ? { mask: { dims: [batch, length] as const, data } }
+        : {}),
     };
   });
 }

@@ -67,7 +67,7 @@ export async function predictAll<Prediction>(
 ): Promise<Predicted<Prediction>[]> {
   const prepared = rowsFor(sessions, tokenizer, task, records, options);
   const { rows, batches } = prepared;
-  const states = sessions.map(() => stateOf<Prediction>(prepared, records.length));
+  const states = sessions.map(() => stateOf<Prediction>(prepared));
   let done = 0;
   for (const batch of batches) {
     options.signal?.throwIfAborted();
@@ -76,11 +76,13 @@ export async function predictAll<Prediction>(
     for (const session of sessions)
       outputs.push(await runBatch(session, tokenizer, own, records, options));
     for (const [b, row] of own.entries()) {
-      for (const [s, state] of states.entries()) state.waiting[row.record]?.push([row, outputs[s]?.[b]]);
+      for (const [s, state] of states.entries())
+        state.waiting[row.record]?.push([row, outputs[s]?.[b]]);
       if (!isComplete(states[0], prepared, row.record)) continue;
       const complete = states.map((state) => take(state, row.record));
       options.see?.(complete);
-      for (const [s, list] of complete.entries()) finish(states[s], task, row.record, list, records);
+      for (const [s, list] of complete.entries())
+        finish(states[s], task, row.record, list, records);
     }
     done += batch.length;
     options.onProgress?.({ done, total: rows.length });
@@ -127,8 +129,12 @@ interface State<Prediction> {
   readonly notNumbers: DataRecord[];
 }
 
-function stateOf<Prediction>({ counts }: EvaluationRows, records: number): State<Prediction> {
-  return { waiting: counts.map(() => []), predictions: new Array<Prediction>(records), notNumbers: [] };
+function stateOf<Prediction>({ counts }: EvaluationRows): State<Prediction> {
+  return {
+    waiting: counts.map(() => []),
+    predictions: [],
+    notNumbers: [],
+  };
 }
 
 function isComplete(
@@ -259,7 +265,13 @@ function wholeRow({ dims, data }: Floats, b: number): RowValues {
 }
 
 /** Row `b` of an output; an axis of tokens (the first after the batch) is cut to the row's own tokens. */
-function rowOf(output: Floats, b: number, first: number, tokens: number, length: number): RowValues {
+function rowOf(
+  output: Floats,
+  b: number,
+  first: number,
+  tokens: number,
+  length: number,
+): RowValues {
   const { dims, data } = wholeRow(output, b);
   if (dims.length < 2 || dims[0] !== length) return { dims, data };
   const width = data.length / length;

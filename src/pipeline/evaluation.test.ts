@@ -89,7 +89,11 @@ describe("a text classifier", () => {
   });
 
   test("rows that are cut are told", async () => {
-    const data = write("d.jsonl", { text: "good ".repeat(40), label: 1 }, { text: "bad", label: 0 });
+    const data = write(
+      "d.jsonl",
+      { text: "good ".repeat(40), label: 1 },
+      { text: "bad", label: 0 },
+    );
     const report = await evaluate(demo, { data, maxLength: 16 });
     expect(report.truncated).toBe(1);
     expect(report.warnings.join()).toContain("1 of 2 rows were cut");

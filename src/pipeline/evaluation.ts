@@ -128,7 +128,7 @@ function runOptions({ batchSize, maxLength, signal }: EvaluationSettings) {
   return { batchSize, maxLength, signal };
 }
 
-export function warningsOf(
+function warningsOf(
   { truncated, rows, notNumbers }: Predicted<unknown>,
   which = "The model",
 ): string[] {
@@ -192,8 +192,10 @@ export async function changeBetween(
 }
 
 /** What quantize is told of an evaluation. */
-export interface EditionEvaluation
-  extends Omit<EvaluationSettings, "data" | "samples" | "batchSize" | "onProgress"> {
+export interface EditionEvaluation extends Omit<
+  EvaluationSettings,
+  "data" | "samples" | "batchSize" | "onProgress"
+> {
   readonly evaluate?: string | readonly string[] | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -227,8 +229,7 @@ export async function evaluationOf(
 }
 
 function agreementOf(agreement: Agreement): AgreementReport {
-  if ("equal" in agreement)
-    return { share: agreement.equal / agreement.of, ...agreement };
+  if ("equal" in agreement) return { share: agreement.equal / agreement.of, ...agreement };
   const { left, right } = agreement;
   const correlation = pearson(left, right);
   let largest = 0;

@@ -107,8 +107,10 @@ function batchesOf(
   for (const [i, { encoded, ready: feeds }] of rows.entries()) {
     if (encoded !== undefined) texts.push(i);
     if (feeds === undefined) continue;
-    const dims = Object.entries(feeds.inputs).map(([name, { dims: own }]) => [name, ...own]);
-    const key = JSON.stringify(dims.toSorted());
+    const dims = Object.entries(feeds.inputs).map(
+      ([name, tensor]) => `${name} ${tensor.dims.join()}`,
+    );
+    const key = dims.toSorted().join("\n");
     const list = ready.get(key) ?? [];
     list.push(i);
     ready.set(key, list);
@@ -137,7 +139,9 @@ export function feedsFor(
     const offset = positionOffset === undefined ? {} : { positionOffset };
     return feedsOf(inputs, encoded, { padding, ...offset });
   }
-  const feeds = rows.flatMap(({ ready }) => (ready === undefined ? [] : [readyFeeds(inputs, ready)]));
+  const feeds = rows.flatMap(({ ready }) =>
+    ready === undefined ? [] : [readyFeeds(inputs, ready)],
+  );
   const [first] = feeds;
   if (first === undefined) throw new Error("internal: a batch without rows");
   return feeds.length === 1 ? first : stacked(first, feeds);

@@ -33,8 +33,16 @@ test.each([
 
 describe("McNemar's test", () => {
   const pair = (onlyLeft: number, onlyRight: number, both: number): [Uint8Array, Uint8Array] => [
-    Uint8Array.from([...Array<number>(onlyLeft).fill(1), ...Array<number>(onlyRight).fill(0), ...Array<number>(both).fill(1)]),
-    Uint8Array.from([...Array<number>(onlyLeft).fill(0), ...Array<number>(onlyRight).fill(1), ...Array<number>(both).fill(1)]),
+    Uint8Array.from([
+      ...Array<number>(onlyLeft).fill(1),
+      ...Array<number>(onlyRight).fill(0),
+      ...Array<number>(both).fill(1),
+    ]),
+    Uint8Array.from([
+      ...Array<number>(onlyLeft).fill(0),
+      ...Array<number>(onlyRight).fill(1),
+      ...Array<number>(both).fill(1),
+    ]),
   ];
 
   test.each([
@@ -102,8 +110,14 @@ describe("before and after", () => {
   });
 
   test("a difference on every row is no chance", () => {
-    const before = averageOf("mean", Float64Array.from({ length: 50 }, (_, i) => i / 50));
-    const after = averageOf("mean", Float64Array.from({ length: 50 }, (_, i) => i / 50 - 0.1));
+    const before = averageOf(
+      "mean",
+      Float64Array.from({ length: 50 }, (_, i) => i / 50),
+    );
+    const after = averageOf(
+      "mean",
+      Float64Array.from({ length: 50 }, (_, i) => i / 50 - 0.1),
+    );
     const [change] = metricChanges([before], [after], 50, 0);
     expect(change?.low).toBeCloseTo(-0.1, 12);
     expect(change?.test.p).toBeCloseTo(2 / 1001, 12);

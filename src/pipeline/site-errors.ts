@@ -58,7 +58,12 @@ export async function siteErrors(
     [left, "reference"],
     [right, "candidate"],
   ] as const) {
-    const untapped = new Set(tapModel(model, pairs.map((p) => p[side].value.name)).map((u) => u.name));
+    const untapped = new Set(
+      tapModel(
+        model,
+        pairs.map((p) => p[side].value.name),
+      ).map((u) => u.name),
+    );
     for (const p of pairs) if (untapped.has(p[side].value.name)) lost.add(p.reference.name);
   }
   const maskShape = left.graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
@@ -128,7 +133,7 @@ async function tappedSessions(
       const temporary = host.writeTemporary(exportModel(model), external);
       try {
         const session = await host.runtime.load(temporary.path, { spinning: "running" });
-        made.push({ session, release: temporary.release });
+        made.push({ session, release: () => temporary.release() });
       } catch (error) {
         temporary.release();
         throw error;

@@ -23,7 +23,10 @@ export function evaluateText(report: EvaluateReport, style: Style): string {
     [
       ["task", report.task],
       ["data", `${report.data.map(printable).join(", ")}: ${counted(rows, "row")}${reads}`],
-      ["time", `${seconds(time.run)} (${rate >= 10 ? grouped(Math.round(rate)) : rate.toFixed(1)}/s), loading ${seconds(time.load)}`],
+      [
+        "time",
+        `${seconds(time.run)} (${rate >= 10 ? grouped(Math.round(rate)) : rate.toFixed(1)}/s), loading ${seconds(time.load)}`,
+      ],
     ],
     style,
   );
@@ -48,7 +51,10 @@ export function compareText(report: CompareReport, style: Style): string {
     `${bold(printable(report.candidate))} against ${printable(report.reference)}\n`,
     facts(
       [
-        ["size", `${bytes(size.reference)} → ${bytes(size.candidate)} (${percent(size.candidate / size.reference)})`],
+        [
+          "size",
+          `${bytes(size.reference)} → ${bytes(size.candidate)} (${percent(size.candidate / size.reference)})`,
+        ],
         ["outputs", report.outputs.map(tensorError).join("\n")],
         ["measured on", on],
         ...(change === undefined ? [] : [["predictions", agreement(change.agreement)] as const]),
@@ -68,10 +74,7 @@ export function compareText(report: CompareReport, style: Style): string {
       `  ${counted(unmatched.length, "site")} of the reference without a counterpart: ${unmatched.slice(0, 3).map(printable).join(", ")}${unmatched.length > 3 ? ", …" : ""}\n`,
     );
   if (alone !== undefined)
-    parts.push(
-      `\n${bold("What each site alone does to the outputs")}\n`,
-      siteTable(alone, style),
-    );
+    parts.push(`\n${bold("What each site alone does to the outputs")}\n`, siteTable(alone, style));
   return parts.join("");
 }
 

@@ -12,9 +12,12 @@ export function imageClassification(labels: readonly string[]): Task<Classificat
     ...classifying(NAME, labels),
     inputs(record) {
       if ("inputs" in record) return [];
-      throw dataErrorAt(record.place, `text for ${NAME}`, 'ready inputs, {"inputs": {"pixel_values": …}}');
+      throw dataErrorAt(
+        record.place,
+        `text for ${NAME}`,
+        'ready inputs, {"inputs": {"pixel_values": …}}',
+      );
     },
-    reference: (record) =>
-      classOf("inputs" in record ? record.label : undefined, labels, record),
+    reference: (record) => classOf("inputs" in record ? record.label : undefined, labels, record),
   };
 }

@@ -61,14 +61,13 @@ export function causalLanguageModelling(): Task<Likelihood, undefined> {
   };
 }
 
-function modelling(
-  name: TaskName,
-): Omit<Task<Likelihood, undefined>, "rows" | "predict"> {
+function modelling(name: TaskName): Omit<Task<Likelihood, undefined>, "rows" | "predict"> {
   return {
     name,
     unlabelled: true,
     inputs(record) {
-      if ("inputs" in record) throw dataErrorAt(record.place, `ready inputs for ${name}`, 'a "text"');
+      if ("inputs" in record)
+        throw dataErrorAt(record.place, `ready inputs for ${name}`, 'a "text"');
       return inputsOf(record, name);
     },
     reference: () => undefined,
@@ -111,7 +110,10 @@ function likelihood(
   for (const [k, [place, id]] of wanted.entries()) {
     const logits = data.subarray(place * width, (place + 1) * width);
     if (id >= width)
-      throw new TaskError(`The tokenizer has a token ${id}, the model gives ${width} logits`, TASKS);
+      throw new TaskError(
+        `The tokenizer has a token ${id}, the model gives ${width} logits`,
+        TASKS,
+      );
     const top = argmax(logits);
     likeliest[k] = top;
     if (top === id) right++;

@@ -11,7 +11,11 @@ import {
   type Measure,
 } from "./measure.js";
 
-const near = (measures: readonly Measure[], expected: Record<string, number>, weights?: number[]) => {
+const near = (
+  measures: readonly Measure[],
+  expected: Record<string, number>,
+  weights?: number[],
+) => {
   for (const [name, value] of Object.entries(expected)) {
     const measure = measures.find((each) => each.name === name);
     expect(measure?.value(weights), name).toBeCloseTo(value, 14);

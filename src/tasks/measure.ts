@@ -117,7 +117,9 @@ function f1Of(table: Float64Array, size: number, k: number): { f1: number; there
 }
 
 function macroF1(table: Float64Array, size: number): number {
-  const classes = Array.from({ length: size }, (_, k) => f1Of(table, size, k)).filter((c) => c.there);
+  const classes = Array.from({ length: size }, (_, k) => f1Of(table, size, k)).filter(
+    (c) => c.there,
+  );
   return classes.reduce((sum, { f1 }) => sum + f1, 0) / classes.length;
 }
 

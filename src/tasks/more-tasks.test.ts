@@ -55,8 +55,20 @@ describe("several labels per text", () => {
   test("a text has the classes whose logit is above 0; scores are scikit-learn's", () => {
     expect(task.predict([row({ logits: [[3], [0.1, -2, 3]] })])).toEqual([true, false, true]);
     const flags = (rows: readonly (readonly number[])[]) => rows.map((r) => r.map((x) => x === 1));
-    const references = flags([[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]]);
-    const predictions = flags([[1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 1, 1], [1, 0, 1]]);
+    const references = flags([
+      [1, 0, 1],
+      [0, 0, 0],
+      [1, 1, 0],
+      [0, 1, 1],
+      [0, 0, 1],
+    ]);
+    const predictions = flags([
+      [1, 0, 0],
+      [0, 0, 0],
+      [1, 1, 1],
+      [0, 1, 1],
+      [1, 0, 1],
+    ]);
     const scored = references.map((reference, i) => ({
       reference,
       prediction: predictions[i] ?? [],
@@ -97,11 +109,10 @@ describe("question answering", () => {
     const padded = (values: number[]) => [9, 9, ...values, 9];
     const start = padded(at(([a]) => a === from));
     const end = padded(at(([, b]) => b === from + part.length));
-    return row(
-      { start_logits: [[length], start], end_logits: [[length], end] },
-      read,
-      { first: 2, length },
-    );
+    return row({ start_logits: [[length], start], end_logits: [[length], end] }, read, {
+      first: 2,
+      length,
+    });
   }
 
   test("the answer is the letters of the context between the likeliest tokens, padding left out", () => {
@@ -158,7 +169,10 @@ describe("language modelling", () => {
 
   test("masked: about 15 % of a text's own tokens are hidden, the same ones each time", () => {
     const task = maskedLanguageModelling();
-    const texts = Array.from({ length: 60 }, (_, i) => `a fine and quiet film of number ${i} or so`);
+    const texts = Array.from(
+      { length: 60 },
+      (_, i) => `a fine and quiet film of number ${i} or so`,
+    );
     let [hidden, all] = [0, 0];
     for (const text of texts) {
       const [first] = task.rows?.({ text }, tokenizer, 64) ?? [];

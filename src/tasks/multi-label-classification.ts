@@ -24,10 +24,11 @@ export function multiLabelClassification(labels: readonly string[]): Task<Flags,
     measures(scored) {
       const all = scored.map(reached);
       const classes = Math.max(0, ...all.slice(0, 1).map(({ prediction }) => prediction.length));
-      const micro = countsOf(all, 3, (row) => row.prediction.reduce(
-        (sums, _, k) => added(sums, countsAt(row, k)),
-        [0, 0, 0] as readonly number[],
-      ));
+      const micro = countsOf(all, 3, (row) =>
+        row.prediction.reduce((sums, _, k) => added(sums, countsAt(row, k)), [
+          0, 0, 0,
+        ] as readonly number[]),
+      );
       const perClass = countsOf(all, 3 * classes, (row) =>
         Array.from({ length: classes }, (_, k) => countsAt(row, k)).flat(),
       );

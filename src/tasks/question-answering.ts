@@ -49,8 +49,14 @@ export function questionAnswering(): Task<Answer, readonly string[]> {
         answerScores(withNone && prediction.none ? "" : prediction.text, reference),
       );
       return [
-        averageOf("f1", Float64Array.from(scores, ({ f1 }) => f1)),
-        shareOf("exact-match", Uint8Array.from(scores, ({ exact }) => (exact ? 1 : 0))),
+        averageOf(
+          "f1",
+          Float64Array.from(scores, ({ f1 }) => f1),
+        ),
+        shareOf(
+          "exact-match",
+          Uint8Array.from(scores, ({ exact }) => (exact ? 1 : 0)),
+        ),
       ];
     },
     agreement: (left, right) =>

@@ -209,9 +209,9 @@ describe("the task of a model", () => {
     expect(chooseTask(folder(two)).name).toBe("text-classification");
     expect(chooseTask(folder({ ...sequence, id2label: { 0: "LABEL_0" } })).name).toBe("regression");
     expect(chooseTask(folder({ ...two, problem_type: "regression" })).name).toBe("regression");
-    expect(
-      chooseTask(folder({ ...two, problem_type: "multi_label_classification" })).name,
-    ).toBe("multi-label-classification");
+    expect(chooseTask(folder({ ...two, problem_type: "multi_label_classification" })).name).toBe(
+      "multi-label-classification",
+    );
     for (const [head, name] of [
       ["ForQuestionAnswering", "question-answering"],
       ["ForMaskedLM", "masked-language-modelling"],
