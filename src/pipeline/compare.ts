@@ -2,7 +2,7 @@
 import { maskOf } from "../data/feeds.js";
 import { maskOfFeeds } from "../data/ready-feeds.js";
 import type { DataRecord } from "../data/records.js";
-import { TaskError, UnsupportedError } from "../errors.js";
+import { RuntimeFailedError, TaskError, UnsupportedError } from "../errors.js";
 import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type ChangeReport, type CompareReport } from "../report/report.js";
 import type { Port, Session } from "../runtime/runtime.js";
@@ -78,10 +78,7 @@ async function compareFiles(
     requireAlike(left, right, pair);
     afterLoad = host.now();
     if (prepared === undefined) {
-      feeds = checkFeeds(readGraph(left), settings.seed).map((feed) => ({
-        reference: feed,
-        candidate: feed,
-      }));
+      feeds = await madeUpFeeds(left, pair[0], settings.seed);
       await compareOutputs(pair, feeds, errors, signal);
       rows = feeds.reduce((sum, { reference: feed }) => sum + rowsIn(feed), 0);
     } else {
@@ -132,6 +129,26 @@ async function compareFiles(
 }
 
 type PreparedPair = Prepared & { readonly isTask: boolean; readonly warnings: readonly string[] };
+
+/** Made-up inputs that the reference runs with: an export may be tied to the shape it was traced with. Throws RuntimeFailedError for none. */
+async function madeUpFeeds(
+  file: OpenedModel,
+  reference: Session,
+  seed: number,
+): Promise<FeedPair[]> {
+  const feeds: FeedPair[] = [];
+  let failure: RuntimeFailedError | undefined;
+  for (const feed of checkFeeds(readGraph(file), seed))
+    try {
+      await reference.run(feed);
+      feeds.push({ reference: feed, candidate: feed });
+    } catch (error) {
+      if (!(error instanceof RuntimeFailedError)) throw error;
+      failure ??= error;
+    }
+  if (feeds.length === 0 && failure !== undefined) throw failure;
+  return feeds;
+}
 
 /** Where no task can be told and none is named, outputs are compared all the same. */
 async function prepareOrPlain(
