@@ -121,6 +121,58 @@ describe("a model without a folder", () => {
   });
 });
 
+describe("outputs per token, by the tokenizer of a folder", () => {
+  /** Looks each token up: logits of a vocabulary, or starts and ends. */
+  function lookup(name: string, width: number, outputs: readonly string[]): string {
+    const build = (b: Builder) => {
+      const ids = b.input("input_ids", ["batch", "length"], "int64");
+      for (const [i, output] of outputs.entries()) {
+        const table = b.float(`table.${i}`, [...noise(4000 * width, i + 1)], [4000, width]);
+        const rows = b.op(`rows.${i}`, "Gather", [table, ids]);
+        const axes = b.int(`axes.${i}`, [2]);
+        b.output(
+          width === 1 ? b.op(output, "Squeeze", [rows, axes]) : b.op(output, "Identity", [rows]),
+        );
+      }
+    };
+    writeFileSync(at(name), bytesOf(buildModel(build)));
+    return at(name);
+  }
+  const texts = ["A fine film, and a long one.", "Dull.", "I would go there again any day."];
+
+  test.each(["masked", "causal"] as const)(
+    "%s language modelling: a model that knows nothing is as sure as its noise, in any batch",
+    async (kind) => {
+      const model = lookup("lm.onnx", 4000, ["logits"]);
+      const data = write("d.jsonl", ...texts.map((text) => ({ text })));
+      const options = { data, folder: demo, task: `${kind}-language-modelling` } as const;
+      const { metrics, rows } = await evaluate(model, options);
+      expect(rows).toBe(3);
+      expect(metrics.map(({ name }) => name)).toEqual(["perplexity", "accuracy"]);
+      expect(metrics[0]?.value).toBeGreaterThan(2000);
+      expect(metrics[0]?.value).toBeLessThan(9000);
+      const single = await evaluate(model, { ...options, batchSize: 1 });
+      expect(single.metrics[0]?.value).toBeCloseTo(metrics[0]?.value ?? NaN, 6);
+    },
+  );
+
+  test("question answering: long contexts are read in windows, in any batch", async () => {
+    const model = lookup("qa.onnx", 1, ["start_logits", "end_logits"]);
+    const context = Array.from({ length: 60 }, (_, i) => `room ${i} is fine`).join(", ");
+    const data = write(
+      "d.jsonl",
+      { question: "which?", context, answers: { text: ["room 3"], answer_start: [0] } },
+      { question: "what?", context: "The food is good.", answers: ["food", "the food"] },
+    );
+    const options = { data, folder: demo, task: "question-answering", maxLength: 48 } as const;
+    const report = await evaluate(model, options);
+    expect(report.inputs).toBeGreaterThan(4);
+    expect(report.metrics.map(({ name }) => name)).toEqual(["f1", "exact-match"]);
+    const single = await evaluate(model, { ...options, batchSize: 1 });
+    expect(single.metrics).toEqual(report.metrics);
+  });
+});
+
 describe("quantize --eval", () => {
   test("puts metrics of both models, their intervals and tests into the report", async () => {
     const { report } = await quantize(demo, {
