@@ -1,6 +1,7 @@
 // Reports as text for a terminal.
 import { bytes, counted, decibels, grouped, percent, printable, seconds, shape } from "./format.js";
 import type {
+  CalibrationReport,
   CalibrateReport,
   CheckReport,
   InspectReport,
@@ -47,6 +48,7 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
         ["sites", siteTotals(report.sites)],
         ["rewrites", rewrites(report.rewrites)],
         ["sample", sample(report.calibration ?? {})],
+        ["improved", improvements(report.calibration)],
         ["time", `${seconds(total)} (${parts(time)})`],
         ["memory", `${bytes(report.peakMemoryBytes)} at most, before the check`],
         ["check", check(report.check, style)],
@@ -140,6 +142,21 @@ export function calibrateText(report: CalibrateReport, style: Style): string {
       style,
     ),
   ].join("");
+}
+
+function improvements(calibration: CalibrationReport | undefined): string {
+  if (calibration === undefined) return "";
+  const { smoothed, rounded, corrected, twoTerms } = calibration;
+  const parts: readonly (readonly [count: number, one: string, done: string, many?: string])[] = [
+    [smoothed, "activation", "smoothed"],
+    [rounded, "weight", "rounded on data"],
+    [corrected, "bias", "corrected", "biases"],
+    [twoTerms, "activation", "in two terms"],
+  ];
+  return parts
+    .filter(([count]) => count > 0)
+    .map(([count, one, done, many]) => `${counted(count, one, many)} ${done}`)
+    .join(", ");
 }
 
 function sample({ rows, truncated = 0, empty = 0 }: RowsReport): string {
