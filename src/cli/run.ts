@@ -5,6 +5,7 @@ import { OctavoError } from "../errors.js";
 import { styleFor } from "../report/style.js";
 import { calibrateCommand } from "./calibrate.js";
 import { demoCommand } from "./demo.js";
+import { exportTritonCommand } from "./export-triton.js";
 import { inspectCommand } from "./inspect.js";
 import type { Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
@@ -15,7 +16,14 @@ const DONE = 0;
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
-const COMMANDS = [quantizeCommand, calibrateCommand, inspectCommand, optimizeCommand, demoCommand];
+const COMMANDS = [
+  quantizeCommand,
+  calibrateCommand,
+  inspectCommand,
+  optimizeCommand,
+  exportTritonCommand,
+  demoCommand,
+];
 
 /** Runs `octavo` with arguments; resolves to the exit status. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -116,6 +124,8 @@ Examples:
   octavo calibrate ./my-model --data train.jsonl -o stats.json
                                      ranges of activations, kept for quantize --stats
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
+  octavo export-triton ./my-model/onnx/model_quantized.onnx -o repository
+                                     a model repository for Triton Inference Server
   octavo demo                        the embedded model, before and after
 
 Every command takes --json: one JSON object on the standard output, and nothing else there.
