@@ -52,7 +52,9 @@ describe.each(documents)("%s", (document) => {
   });
 
   test("shows commands and options that octavo has", async () => {
-    for (const [, command = "", rest = ""] of text.matchAll(/\boctavo ([a-z]+(?:-[a-z]+)*)\b([^`#\n]*)/g)) {
+    for (const [, command = "", rest = ""] of text.matchAll(
+      /\boctavo ([a-z]+(?:-[a-z]+)*)\b([^`#\n]*)/g,
+    )) {
       // Prose goes on after the name.
       if (!/^\s+[./-]|^$/.test(rest)) continue;
       const help = command === "help" ? "help" : await helpOf(command);

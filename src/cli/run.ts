@@ -25,10 +25,8 @@ const COMMANDS = [
   demoCommand,
 ];
 
-/** Runs `octavo` with arguments; resolves to the exit status. */
-export async function run(args: readonly string[], io: Io): Promise<number> {
-  // Errors of the parser are printed at the end, in the form that was asked for.
-  let complaint = "";
+/** The whole command line as data: the parser, help and docs/REFERENCE.md are made from it. */
+export function programOf(io: Io): Command {
   const program = new Command("octavo")
     .description("INT8 editions of Transformers: ONNX in, ONNX out.")
     .version(version(), "-V, --version", "print the version")
@@ -37,6 +35,14 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .addHelpText("after", EXAMPLES)
     .showSuggestionAfterError();
   for (const make of COMMANDS) program.addCommand(make(io));
+  return program;
+}
+
+/** Runs `octavo` with arguments; resolves to the exit status. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  // Errors of the parser are printed at the end, in the form that was asked for.
+  let complaint = "";
+  const program = programOf(io);
   for (const command of [program, ...program.commands])
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
