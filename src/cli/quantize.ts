@@ -1,5 +1,5 @@
 // octavo quantize: the INT8 edition of a model.
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { TargetName } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import {
@@ -27,6 +27,10 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly blockSize?: 16 | 32 | 64 | 128 | 256;
   readonly stats?: string;
   readonly smooth: boolean;
+  readonly round: boolean;
+  readonly correct: boolean;
+  readonly accuracy?: "default" | "high";
+  readonly extraProducts?: number;
   readonly reduceRange?: boolean;
   readonly embeddings: boolean;
   readonly outliers: boolean;
@@ -55,6 +59,22 @@ export function quantizeCommand(io: Io): Command {
     .addOption(blockSizeOption())
     .option("--stats <file>", "statistics of octavo calibrate, in place of data", named)
     .option("--no-smooth", "do not move size from activations into weights")
+    .option(
+      "--no-round",
+      "round weights to the nearest, not against the covariance of their inputs",
+    )
+    .option("--no-correct", "leave biases as they are")
+    .addOption(
+      new Option("--accuracy <level>", "high: two INT8 terms where one costs most").choices([
+        "default",
+        "high",
+      ]),
+    )
+    .option(
+      "--extra-products <share>",
+      "multiplications that --accuracy high may add, of all (default: 0.2)",
+      share,
+    )
     .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
     .option("--no-embeddings", "leave embedding tables in float")
     .option("--no-outliers", "do not set outlier channels apart")
@@ -89,11 +109,20 @@ export function quantizeCommand(io: Io): Command {
   return withCommon(withData(withOperands(command)));
 }
 
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError("Expected a number from 0 to 1.");
+  return value;
+}
+
 const EXAMPLES = `
 Examples:
   octavo quantize ./my-model                            writes ./my-model/onnx/model_quantized.onnx
   octavo quantize ./my-model --mode static --data train.jsonl
                                                         ranges found beforehand, on texts of yours
+  octavo quantize ./my-model --mode static --data train.jsonl --accuracy high
+                                                        nearly 16 bits where 8 cost most
   octavo quantize ./my-model --data train.jsonl         ranges found at run time, smoothed on texts
   octavo quantize ./my-model --mode static --target tensorrt --data train.jsonl --fp16
                                                         for Nvidia GPUs; prints the trtexec command

@@ -30,6 +30,7 @@ import { prepare } from "./prepare.js";
 import { roundPlan } from "./rounding.js";
 import { rangesFrom } from "./ranges.js";
 import { readGraph } from "./read.js";
+import { withTwoTerms } from "./two-terms.js";
 
 /** Where texts come from and how they are read, as the user says it. */
 export interface DataSettings {
@@ -52,6 +53,10 @@ export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions
   readonly round: boolean;
   /** Put mean errors into biases. */
   readonly correct: boolean;
+  /** "high": activations that cost most get two terms. */
+  readonly accuracy: "default" | "high";
+  /** Share of all multiplications that second terms may take. */
+  readonly extraProducts: number;
   readonly onProgress: OnProgress;
 }
 
@@ -113,17 +118,22 @@ export async function planCalibrated(
     { ...options, rangeOf: ranged.rangeOf },
     rewrites,
   );
+  const doubled =
+    options.accuracy === "high"
+      ? await withTwoTerms(host, file, model, target, planned, batches, options)
+      : { plan: planned.plan, activations: 0 };
   const improved = await roundPlan(
     host,
     file,
     model,
     planned.sites,
-    planned.plan,
+    doubled.plan,
     { meansOf: ranged.meansOf, batches },
     { ...options, correct: options.correct && options.mode !== "dynamic" },
   );
   return {
     ...planned,
+    plan: doubled.plan,
     sites: improved.sites,
     weights: improved.weights,
     calibration: {
@@ -131,6 +141,7 @@ export async function planCalibrated(
       smoothed: ranged.smoothed,
       rounded: improved.rounded,
       corrected: improved.corrected,
+      twoTerms: doubled.activations,
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },

@@ -1,20 +1,16 @@
 // A second run over the sample, of a few layers at a time so that memory stays bounded: means and covariances of activations as they will be quantized.
-import { rowMask, detectMask, type BatchMask, type Masked } from "../calibrate/taps.js";
+import { detectMask, type Masked } from "../calibrate/taps.js";
 import type { RunBatch } from "../data/run-batches.js";
 import { exportModel } from "../graph/export.js";
 import type { Value } from "../graph/graph.js";
-import { importModel } from "../graph/import.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
-import { inferTypes } from "../ops/infer.js";
-import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { removeDead } from "../passes/dead.js";
-import { raiseOpset } from "../passes/opset.js";
 import type { Group } from "../improve/groups.js";
 import type { Products } from "../improve/products.js";
-import { affineOf } from "../quant/affine.js";
 import type { ActivationSpec } from "../quant/plan.js";
 import type { Session } from "../runtime/runtime.js";
+import { copyOf, fakeQuantized, maskOf, rowsThatCount } from "./float-copy.js";
 import type { Host, OpenedModel } from "./host.js";
 
 /** Of all activations of a group together, each row [K] of them. */
@@ -69,9 +65,7 @@ function tapped(
   groups: readonly Group[],
   specOf: MomentsOptions["specOf"],
 ): { copy: Model; taps: Tap[][] } {
-  const copy = importModel(exportModel(model));
-  inferTypes(copy);
-  raiseOpset(copy, 13);
+  const copy = copyOf(model);
   const { graph } = copy;
   graph.truncateOutputs(0);
   const mask = graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
@@ -94,19 +88,6 @@ function tapped(
   return { copy, taps };
 }
 
-function fakeQuantized({ graph }: Model, value: Value, spec: ActivationSpec): Value {
-  const [reader] = value.consumers();
-  if (!reader) throw new Error(`internal: nothing reads "${value.name}"`);
-  const { scale, zeroPoint } = affineOf(spec);
-  const codes = spec.dtype === "int8" ? Int8Array.of(zeroPoint) : Uint8Array.of(zeroPoint);
-  const constants = [
-    graph.addInitializer(`${value.name}_scale`, float32Tensor(scale)),
-    graph.addInitializer(`${value.name}_zero_point`, tensorOf(spec.dtype, [], codes)),
-  ];
-  const q = emit(reader, "QuantizeLinear", [value, ...constants]);
-  return emit(reader, "DequantizeLinear", [q, ...constants]);
-}
-
 async function collect(
   session: Session,
   taps: readonly (readonly Tap[])[],
@@ -116,7 +97,7 @@ async function collect(
   for (const { feeds, mask } of batches) {
     signal?.throwIfAborted();
     const results = await session.run(feeds);
-    const batchMask = mask && { data: mask, dims: maskDims(mask, feeds) };
+    const batchMask = maskOf(mask, feeds);
     for (const [g, group] of taps.entries())
       for (const { output, masked } of group) {
         const tensor = results[output];
@@ -133,23 +114,6 @@ async function collect(
     (_, g) =>
       sums.get(g)?.moments ?? { rows: 0, sums: new Float64Array(), gram: new Float32Array() },
   );
-}
-
-function rowsThatCount(
-  dims: readonly number[],
-  masked: Masked,
-  mask: BatchMask | undefined,
-): Uint8Array | undefined {
-  const rows = rowMask(masked, dims, mask);
-  return typeof rows === "string" ? undefined : rows;
-}
-
-function maskDims(mask: Uint8Array, feeds: RunBatch["feeds"]): BatchMask["dims"] {
-  for (const { dims } of Object.values(feeds)) {
-    const [batch = 0, length = 0] = dims;
-    if (dims.length === 2 && batch * length === mask.length) return [batch, length];
-  }
-  throw new Error(`internal: a mask of ${mask.length} fits no feed [batch, length]`);
 }
 
 class GroupSums {

@@ -74,6 +74,10 @@ const calibration = {
   round: flag(true),
   /** Put the mean error of each layer into its bias. */
   correct: flag(true),
+  /** "high": the activations that cost most are written as two INT8 tensors. */
+  accuracy: v.optional(v.picklist(["default", "high"]), "default"),
+  /** Share of all products' multiplications that this may add. */
+  extraProducts: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.2),
 };
 
 const writing = {

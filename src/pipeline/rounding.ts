@@ -9,9 +9,11 @@ import { roundAgainst, roundingOrder } from "../improve/rounding.js";
 import type { RunBatches } from "../data/run-batches.js";
 import type { Plan, ActivationSpec } from "../quant/plan.js";
 import type { RoundedWeight } from "../quant/rounded.js";
+import { cutValues, mseScales } from "../quant/mse.js";
 import { channelScales, encodeChannels, refineScales, FULL_RANGE } from "../quant/scales.js";
 import { findSites, type LinearSite, type Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
+import { channelFormats } from "../targets/weight-forms.js";
 import type { OnProgress } from "../report/progress.js";
 import { runtimeProducts } from "../runtime/products.js";
 import type { Host, OpenedModel } from "./host.js";
@@ -56,12 +58,14 @@ export async function roundPlan(
   },
   options: RoundingOptions,
 ): Promise<Rounded> {
+  if (!options.correct && !(options.round && context.batches !== undefined))
+    return { sites, weights: new Map(), rounded: 0, corrected: 0 };
   const groups = groupsOf(
     model,
     sites.filter((site) => isQuantized(site, plan)),
   );
   const weights = new Map<Value, RoundedWeight>();
-  let [rounded, corrected] = [0, 0];
+  let corrected = 0;
   const products = runtimeProducts(host.runtime);
   try {
     const chunks = chunksOf(groups);
@@ -82,9 +86,9 @@ export async function roundPlan(
           : undefined;
       for (const [g, group] of chunk.entries()) {
         const moment = moments?.[g];
-        const found = await roundGroup(group, plan, moment, options.correct, products);
-        for (const [view, weight] of found.weights) weights.set(view.initializer, weight);
-        rounded += moment === undefined ? 0 : found.weights.size;
+        const found = await roundGroup(group, plan, moment, products);
+        if (moment !== undefined)
+          for (const [view, weight] of found.weights) weights.set(view.initializer, weight);
         if (options.correct)
           corrected += correct(model, group, found.weights, moment, context.meansOf);
         options.signal?.throwIfAborted();
@@ -93,7 +97,12 @@ export async function roundPlan(
   } finally {
     await products.release();
   }
-  return { sites: corrected === 0 ? sites : findSites(model), weights, rounded, corrected };
+  return {
+    sites: corrected === 0 ? sites : findSites(model),
+    weights,
+    rounded: weights.size,
+    corrected,
+  };
 }
 
 function isQuantized(site: Site, plan: Plan): boolean {
@@ -151,55 +160,32 @@ async function roundGroup(
   group: Group,
   plan: Plan,
   moments: Moments | undefined,
-  centred: boolean,
   products: Products,
 ): Promise<GroupRounded> {
   const views = new Map(group.sites.map((site) => [site.weight.initializer, site.weight]));
-  const limits = new Map<Value, number>();
-  for (const site of group.sites) {
-    const sitePlan = plan.sites.get(site.name);
-    if (sitePlan?.quantize !== true || sitePlan.weight?.granularity !== "per-channel") continue;
-    const { limit } = sitePlan.weight;
-    const { initializer } = site.weight;
-    limits.set(initializer, Math.min(limit, limits.get(initializer) ?? FULL_RANGE));
-  }
-  // Where biases make the mean error good, only what varies counts.
+  const formats = channelFormats(group.sites, plan);
   const order =
     moments === undefined || moments.rows === 0
       ? undefined
-      : await roundingOrder(
-          centred && group.sites.every((site) => biasOf(site) !== undefined)
-            ? centredGram(moments)
-            : moments.gram,
-          moments.sums.length,
-          products,
-        );
+      : await roundingOrder(moments.gram, moments.sums.length, products);
   const weights = new Map<MatrixView, RoundedWeight>();
   for (const [initializer, view] of views) {
     const weight = weightOf(view);
     const { values, rows, cols } = weight;
-    const limit = limits.get(initializer) ?? FULL_RANGE;
+    const { limit = FULL_RANGE, range } = formats.get(initializer) ?? {};
     const widest = channelScales(values, rows, cols, 1, limit, (index) => {
       throw new WeightNotFiniteError(initializer.name, values[index] ?? Number.NaN, index);
     });
-    const scales = refineScales(values, rows, cols, 1, widest, limit);
+    const refined = refineScales(values, rows, cols, 1, widest, limit);
+    const scales = range === "mse" ? mseScales(values, rows, cols, 1, refined, limit) : refined;
+    const held = range === "mse" ? cutValues(values, rows, cols, 1, scales, limit) : values;
     const codes =
       order === undefined
-        ? encodeChannels(values, rows, cols, 1, scales)
+        ? encodeChannels(held, rows, cols, 1, scales)
         : await roundAgainst(weight, scales, limit, order, products);
     weights.set(view, { codes, scales });
   }
   return { weights };
-}
-
-function centredGram({ gram, sums, rows }: Moments): Float32Array {
-  const size = sums.length;
-  const centred = new Float32Array(gram.length);
-  for (let r = 0, i = 0; r < size; r++) {
-    const by = (sums[r] as number) / rows;
-    for (let c = 0; c < size; c++, i++) centred[i] = (gram[i] as number) - by * (sums[c] as number);
-  }
-  return centred;
 }
 
 function correct(

@@ -42,3 +42,10 @@ function roundHalfEven(value: number): number {
   const rounded = Math.round(value);
   return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
+
+/**
+ * The range of what codes of that scale leave of a value: half a step to each side, and half of that again for values a little beyond the range.
+ */
+export function restOf({ scale }: Affine): Range {
+  return { min: -0.75 * scale, max: 0.75 * scale };
+}

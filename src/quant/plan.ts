@@ -10,12 +10,14 @@ export type Mode = (typeof MODES)[number];
 export const WEIGHT_RANGES = ["min-max", "mse"] as const;
 export type WeightRange = (typeof WEIGHT_RANGES)[number];
 
-/** Symmetric INT8 codes, one scale per output channel (products) or per row (tables). */
+/** Symmetric INT8 codes, one scale per output channel (products), per row or per block of a row (tables). */
 export interface ChannelWeight {
   readonly dtype: "int8";
   readonly granularity: "per-channel";
   /** Codes stay within ±limit: 127, or 64 for CPUs that saturate sums of two products. */
   readonly limit: number;
+  /** Of a table: neighbouring values of a row that share a scale; absent: the whole row. */
+  readonly block?: number | undefined;
   /** Absent in older plans: min-max. */
   readonly range?: WeightRange | undefined;
 }
@@ -52,6 +54,8 @@ export interface ActivationSpec {
   /** The zero point is 0, the scale that of the larger end of the range; absent: the zero point is free. */
   readonly symmetric?: boolean | undefined;
   readonly range: "dynamic" | Range;
+  /** 2: what the codes leave goes through the same weights, too, as codes of its own, which makes nearly 16 bits. Absent: 1. */
+  readonly terms?: 1 | 2 | undefined;
 }
 
 export type SitePlan =
@@ -86,6 +90,7 @@ const weightSchema = v.variant("granularity", [
     dtype: v.literal("int8"),
     granularity: v.literal("per-channel"),
     limit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(127)),
+    block: v.optional(v.picklist(BLOCK_SIZES)),
     range: v.optional(v.picklist(WEIGHT_RANGES)),
   }),
   v.strictObject({
@@ -101,6 +106,7 @@ const activationSchema = v.strictObject({
   dtype: v.picklist(["uint8", "int8"]),
   granularity: v.literal("per-tensor"),
   symmetric: v.optional(v.boolean()),
+  terms: v.optional(v.picklist([1, 2])),
   range: v.union([
     v.literal("dynamic"),
     v.pipe(

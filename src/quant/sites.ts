@@ -30,6 +30,8 @@ export interface EmbeddingSite extends SiteBase {
   readonly kind: "embedding";
   readonly table: MatrixView;
   readonly indices: Value;
+  /** A product reads the table, too: one scale per row serves both. */
+  readonly tied: boolean;
   readonly output: Value;
 }
 
@@ -75,7 +77,7 @@ export type Site =
 export type SiteKind = Site["kind"];
 
 type Found<S extends Site = Exclude<Site, ResidualSite>> = S extends Site
-  ? Omit<S, "name" | "constantInput">
+  ? Omit<S, "name" | "constantInput" | "tied">
   : never;
 
 interface SiteRule {
@@ -89,14 +91,21 @@ interface SiteRule {
 export function findSites(model: Model): Site[] {
   const live = reachedByInputs(model.graph);
   const nameOf = namer();
+  const all = [...model.graph.allNodes()].flatMap((node) => RULES[node.op]?.find(node) ?? []);
+  const products = new Set(
+    all.flatMap((found) => (found.kind === "linear" ? [found.weight.initializer] : [])),
+  );
   const sites: Site[] = [];
-  for (const node of model.graph.allNodes()) {
-    const found = RULES[node.op]?.find(node);
-    if (found === undefined) continue;
-    const fallback = `${node.opType.toLowerCase()}.${sites.length}`;
+  for (const found of all) {
+    const fallback = `${found.node.opType.toLowerCase()}.${sites.length}`;
     const name = nameOf(nameCandidates(found), fallback);
     const constantInput = activationsOf(found).every((value) => !live.has(value));
-    sites.push({ ...found, name, constantInput });
+    const base = { name, constantInput };
+    sites.push(
+      found.kind === "embedding"
+        ? { ...found, ...base, tied: products.has(found.table.initializer) }
+        : { ...found, ...base },
+    );
   }
   return inOrder(model, sites, residualsOf(model, sites));
 }

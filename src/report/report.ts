@@ -89,6 +89,8 @@ export interface CalibrationReport {
   /** Weights that were rounded against the covariance of their inputs, and biases that were corrected. */
   readonly rounded: number;
   readonly corrected: number;
+  /** Activations that are written as two terms. */
+  readonly twoTerms: number;
   readonly seconds: number;
 }
 

@@ -4,8 +4,8 @@ import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
-import { float32Tensor, tensorOf } from "../onnx/tensor.js";
-import { asymmetric } from "../quant/affine.js";
+import { float32Tensor, int64Tensor, tensorOf } from "../onnx/tensor.js";
+import { asymmetric, restOf } from "../quant/affine.js";
 import type { BlockWeight, Plan, Range } from "../quant/plan.js";
 import { quantizedMatrix, roundedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
 import type { RoundedWeights } from "../quant/rounded.js";
@@ -54,7 +54,7 @@ export function lowerSites(
             ? lowering.constantProduct(site)
             : range === "dynamic"
               ? lowering.dynamicProduct(site)
-              : lowering.staticProduct(site, range);
+              : lowering.staticProduct(site, range, termsOf(site, plan));
     const graph = site.node.graph;
     if (graph === undefined) throw new Error(`internal: site "${site.name}" is gone`);
     result.dtype = site.output.dtype;
@@ -70,6 +70,11 @@ function rangeOf(site: Site, plan: Plan): "dynamic" | Range {
   return (sitePlan?.quantize === true && sitePlan.activation?.range) || "dynamic";
 }
 
+function termsOf(site: Site, plan: Plan): 1 | 2 {
+  const sitePlan = plan.sites.get(site.name);
+  return (sitePlan?.quantize === true && sitePlan.activation?.terms) || 1;
+}
+
 function blocksOf(site: Site, plan: Plan): BlockWeight | undefined {
   const sitePlan = plan.sites.get(site.name);
   if (sitePlan?.quantize !== true) return undefined;
@@ -77,6 +82,9 @@ function blocksOf(site: Site, plan: Plan): BlockWeight | undefined {
 }
 
 class Lowering {
+  /** Codes and scales of tables in blocks. */
+  readonly #blocks = new Map<Value, readonly [codes: Value, scales: Value]>();
+  readonly #rests = new Map<Value, Value>();
   readonly #codes = new Map<string, Codes>();
   readonly #activations = new Map<Graph, Map<Value, Activation>>();
   readonly #fakes = new Map<Graph, Map<Value, Map<string, Value>>>();
@@ -118,13 +126,18 @@ class Lowering {
     return castTo(at, this.#withBias(at, site, scaled), site.output.dtype);
   }
 
-  staticProduct(site: LinearSite, range: Range): Value {
+  staticProduct(site: LinearSite, range: Range, terms: 1 | 2): Value {
     const at = site.node;
     const { weight } = site;
     const stored = this.#weight(weight);
     const x = this.#fakeQuantized(at, inputOf(at, 0), range);
     const w = this.#dequantized(at, stored, weight);
-    const product = emit(at, "MatMul", [x, w], {}, named(site, "int8"));
+    let product = emit(at, "MatMul", [x, w], {}, named(site, "int8"));
+    if (terms === 2) {
+      const rest = this.#rest(at, inputOf(at, 0), x, restOf(asymmetric(range)));
+      const second = emit(at, "MatMul", [rest, w], {}, named(site, "rest"));
+      product = emit(at, "Add", [product, second]);
+    }
     if (site.bias === undefined) {
       this.#keepFromRelu(site.output);
       return castTo(at, product, site.output.dtype);
@@ -168,12 +181,51 @@ class Lowering {
     const at = site.node;
     const { table } = site;
     const indices = inputOf(at, 1);
+    const { block } = this.#formats.get(table.initializer) ?? {};
+    if (block !== undefined && block < table.cols) return this.#inBlocks(site, block);
     const stored = this.#store(table, table.transposed ? 1 : 0, table.transposed);
     const rows = emit(at, "Gather", [stored.codes, indices], {}, named(site, "int8"));
     const float = emit(at, "Cast", [rows], { to: DTYPES.float32.code });
     const scales = this.#scales(stored, table, [table.rows, 1]);
     const rowScales = emit(at, "Gather", [scales, indices]);
     return castTo(at, emit(at, "Mul", [float, rowScales]), site.output.dtype);
+  }
+
+  /** A table as [rows, blocks, block], each block with a scale. */
+  #inBlocks(site: EmbeddingSite, block: number): Value {
+    const at = site.node;
+    const { initializer, rows, cols } = site.table;
+    const blocks = cols / block;
+    const indices = inputOf(at, 1);
+    const { rank } = indices;
+    if (rank === undefined || blocks % 1 !== 0)
+      throw new Error(`internal: the rows of "${initializer.name}" do not come in blocks`);
+    let values = this.#blocks.get(initializer);
+    if (values === undefined) {
+      const format = {
+        channelAxis: 0,
+        transpose: false,
+        limit: FULL_RANGE,
+        refine: false,
+      } as const;
+      const matrix = quantizedMatrix(initializer, rows * blocks, block, {
+        ...format,
+        ...this.#formats.get(initializer),
+      });
+      const codes = { ...matrix.codes, dims: [rows, blocks, block] };
+      values = [
+        this.#root.addInitializer(`${initializer.name}_int8`, codes),
+        this.#root.addInitializer(`${initializer.name}_scale`, matrix.scales([rows, blocks, 1])),
+      ];
+      this.#blocks.set(initializer, values);
+    }
+    const [codes, scales] = values;
+    const found = emit(at, "Gather", [codes, indices], {}, named(site, "int8"));
+    const float = emit(at, "Cast", [found], { to: DTYPES.float32.code });
+    const scaled = emit(at, "Mul", [float, emit(at, "Gather", [scales, indices])]);
+    const dims = int64Tensor([...Array<number>(rank).fill(0), cols]);
+    const shape = this.#root.addInitializer(`${initializer.name}_rows`, dims);
+    return castTo(at, emit(at, "Reshape", [scaled, shape]), site.output.dtype);
   }
 
   #withBias(at: Node, site: LinearSite, product: Value): Value {
@@ -247,6 +299,16 @@ class Lowering {
       result = emit(at, "DequantizeLinear", [q, ...constants]);
       pairs.set(key, result);
     }
+    return result;
+  }
+
+  /** What the codes of a value leave, as codes itself; once for all products that read it. */
+  #rest(at: Node, value: Value, coded: Value, range: Range): Value {
+    const known = this.#rests.get(coded);
+    if (known !== undefined) return known;
+    const rest = emit(at, "Sub", [castTo(at, value, "float32"), coded]);
+    const result = this.#fakeQuantized(at, rest, range);
+    this.#rests.set(coded, result);
     return result;
   }
 

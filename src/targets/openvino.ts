@@ -13,6 +13,7 @@ export const openvino: Target = {
   about: "OpenVINO on x86-64 CPUs",
   modes: ["static"],
   weightForms: ["int8"],
+  twoTerms: true,
   rewrites: ["gelu", "nan-guard"],
   choices: { attention: ["none", "values", "all"] },
   opset: { static: 13 },

@@ -74,6 +74,8 @@ export interface Target {
   /** One line for people. */
   readonly about: string;
   readonly modes: readonly Mode[];
+  /** Whether an activation may be written as two terms. */
+  readonly twoTerms: boolean;
   /** Forms of weights that it writes. */
   readonly weightForms: readonly WeightForm[];
   readonly rewrites: readonly Rewrite[];

@@ -19,6 +19,7 @@ export const tensorrt: Target = {
   about: "TensorRT on Nvidia GPUs, as explicit Q/DQ",
   modes: ["static"],
   weightForms: ["int8"],
+  twoTerms: false,
   rewrites: ["nan-guard", "attention-scale"],
   choices: { attention: ["none", "all"], residual: ["skip", "none", "both"], fp16: true },
   opset: { static: 13 },

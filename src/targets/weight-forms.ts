@@ -46,7 +46,10 @@ export function takesWeight(
   return weightForms.includes(weight.dtype === "int4" ? "int4" : "int8-only");
 }
 
-export type ChannelFormat = Pick<MatrixFormat, "limit" | "range">;
+export interface ChannelFormat extends Pick<MatrixFormat, "limit" | "range"> {
+  /** Of a table in blocks. */
+  readonly block?: number | undefined;
+}
 
 /** How each constant is written that has a scale per channel. One set of codes serves every site that shares it, so the narrowest of their limits does. */
 export function channelFormats(sites: readonly Site[], plan: Plan): Map<Value, ChannelFormat> {
@@ -60,6 +63,7 @@ export function channelFormats(sites: readonly Site[], plan: Plan): Map<Value, C
     formats.set(initializer, {
       limit: Math.min(sitePlan.weight.limit, known?.limit ?? FULL_RANGE),
       range: sitePlan.weight.range ?? known?.range,
+      ...(sitePlan.weight.block === undefined ? {} : { block: sitePlan.weight.block }),
     });
   }
   return formats;
