@@ -373,11 +373,6 @@ async function rounding({ input, weight }: Layer): Promise<string> {
       bold: true,
     }),
     words(x0 + side + 40, 195, "the same scales and as many bits.", { bold: true }),
-    words(
-      x0 + side + 40,
-      230,
-      "Measured on other texts than rounded on. Both axes are logarithmic.",
-      { size: 12 },
-    ),
+    words(x0 + side + 40, 230, "Measured on other texts; both axes are logarithmic.", { size: 12 }),
   ]);
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { reference } from "../../scripts/reference.js";
 import { run } from "./run.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -34,20 +35,26 @@ async function helpOf(command: string): Promise<string> {
   return status === 0 ? text : "";
 }
 
+/** Headings as links name them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 describe.each(documents)("%s", (document) => {
   const text = read(document);
 
   test("links to files and headings that are there", () => {
-    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} -]/gu, "")
-        .replaceAll(" ", "-"),
-    );
     for (const [, to = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(to)) continue;
-      if (to.startsWith("#")) expect(headings).toContain(to.slice(1));
-      else expect(existsSync(join(root, dirname(document), to)), to).toBe(true);
+      const [file = "", heading] = to.split("#");
+      const target = file === "" ? document : join(dirname(document), file);
+      expect(existsSync(join(root, target)), to).toBe(true);
+      if (heading !== undefined) expect(headingsOf(read(target)), to).toContain(heading);
     }
   });
 
@@ -59,7 +66,7 @@ describe.each(documents)("%s", (document) => {
       if (!/^\s+[./-]|^$/.test(rest)) continue;
       const help = command === "help" ? "help" : await helpOf(command);
       expect(help, `octavo ${command}`).not.toBe("");
-      for (const [option] of rest.matchAll(/(?<=\s)-{1,2}[a-z][a-z-]*/g))
+      for (const [option] of rest.matchAll(/(?<=\s)-{1,2}[a-z][a-z0-9-]*/g))
         expect(help, `octavo ${command}${rest}`).toMatch(new RegExp(`${option}\\b`));
     }
   });
@@ -80,3 +87,6 @@ test("every dependency is justified, and no other is", () => {
     [...Object.keys(dependencies), ...Object.keys(devDependencies)].toSorted(),
   );
 });
+
+test("docs/REFERENCE.md is what the command line says of itself (npm run docs writes it)", () =>
+  expect(read("docs/REFERENCE.md")).toBe(reference()));
