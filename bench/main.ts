@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
 import { isMet, resultMarkdown, resultText, type Bench } from "./bench.js";
+import { calibration } from "./calibrate.js";
 import { run as fuzzRun } from "./fuzz.js";
 import { large } from "./large.js";
 import { latency } from "./latency.js";
@@ -11,6 +12,7 @@ import { machine } from "./machine.js";
 import { models } from "./models.js";
 import { openvino } from "./openvino.js";
 import { sideBySide } from "./side-by-side.js";
+import { statics } from "./static.js";
 import { tensorrt } from "./tensorrt.js";
 import { zoo } from "./zoo.js";
 
@@ -34,9 +36,11 @@ const fuzz: Bench = {
 
 const BENCHES: readonly Bench[] = [
   base,
+  calibration,
   large,
   latency,
   models,
+  statics,
   tensorrt,
   openvino,
   zoo,
@@ -51,7 +55,7 @@ if (bench === undefined) {
   if (name !== undefined) out.write(`There is no bench "${name}".\n\n`);
   out.write("npm run bench -- NAME [options]\n\n");
   for (const { name: each, about, options } of BENCHES)
-    out.write(`  ${each.padEnd(8)} ${about}\n           ${options}\n`);
+    out.write(`  ${each.padEnd(9)} ${about}\n            ${options}\n`);
   process.exitCode = name === undefined ? 0 : 2;
 } else {
   const before = machine();

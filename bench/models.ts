@@ -1,18 +1,12 @@
 // What quantizing costs in accuracy: the fine-tuned models over their whole test splits, scored by their tasks and by signal-to-noise ratio.
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { readFolder } from "../src/data/folder.js";
-import { poolingOf, embeddingOf } from "../src/tasks/sentence-embedding.js";
-import { createTokenizer } from "../src/data/tokenize.js";
 import { quantize } from "../src/node.js";
-import { evaluateModel } from "../src/pipeline/evaluate.js";
-import { ortNode } from "../src/runtime/ort-node.js";
-import { chooseTask } from "../src/tasks/choose.js";
-import type { Metrics, OutputRow, Task } from "../src/tasks/task.js";
+import type { Metrics } from "../src/tasks/task.js";
 import { shared, sharedModels } from "../test/shared.js";
 import { columns, type Bar, type Bench } from "./bench.js";
-import { recordsFor } from "./datasets.js";
 import { scratch } from "./machine.js";
+import { metricOf, noiseOf, scored } from "./scored.js";
 
 /** The best dynamic file of any peer, dB; ours may stay 0.3 below, what a different batch does to ranges found at run time. */
 const BEST_PEER: Readonly<Record<string, number>> = {
@@ -27,15 +21,6 @@ const BEST_PEER: Readonly<Record<string, number>> = {
 const SLACK = 0.3;
 const LARGEST_SHARE = 0.27;
 const LARGEST_LOSS = 0.5;
-/** As the peers were scored. */
-const MAX_LENGTH = 128;
-
-export interface Scored {
-  readonly task: string;
-  readonly metrics: Metrics;
-  /** What the model gave for each record, padding left out. */
-  readonly values: readonly ArrayLike<number>[];
-}
 
 interface Row {
   readonly model: string;
@@ -101,9 +86,7 @@ async function measured(name: string): Promise<Row> {
   const quantizeSeconds = (performance.now() - start) / 1000;
   const float = await scored(folder, model);
   const quantized = await scored(folder, output);
-  // The first matters most, but peers scored sentence encoders by the order of their similarities.
-  const [first = ""] = Object.keys(float.metrics);
-  const metric = float.task === "sentence-embedding" ? "spearman" : first;
+  const metric = metricOf(float);
   return {
     model: name,
     share: statSync(output).size / statSync(model).size,
@@ -115,67 +98,6 @@ async function measured(name: string): Promise<Row> {
     quantizeSeconds,
     metrics: { float: float.metrics, quantized: quantized.metrics },
   };
-}
-
-export async function scored(folder: string, path: string): Promise<Scored> {
-  const files = readFolder(folder);
-  const result = JSON.parse(readFileSync(`${folder}/result.json`, "utf8")) as { task: string };
-  const records = await recordsFor(result.task, "test");
-  const values: ArrayLike<number>[] = [];
-  const session = await ortNode.load(path, { spinning: "running" });
-  try {
-    const pooling = files.pooling === undefined ? undefined : poolingOf(files.pooling);
-    const task = listening(chooseTask(files), (rows, prediction) => {
-      values.push(...rows.map((row) => compared(row, pooling)));
-      return prediction;
-    });
-    const options = { batchSize: 32, maxLength: MAX_LENGTH };
-    const { metrics } = await evaluateModel(
-      session,
-      createTokenizer(files),
-      task,
-      records,
-      options,
-    );
-    return { task: task.name, metrics, values };
-  } finally {
-    await session.release();
-  }
-}
-
-/** A task that also shows what it predicts from; records come in the order of their lengths, the same for every model. */
-function listening<P, R>(
-  task: Task<P, R>,
-  seen: (rows: readonly OutputRow[], prediction: P) => P,
-): Task<P, R> {
-  return { ...task, predict: (rows) => seen(rows, task.predict(rows)) };
-}
-
-/** What is compared: the logits, or the pooled vector of a sentence encoder. */
-function compared(row: OutputRow, pooling: ReturnType<typeof poolingOf> | undefined) {
-  if (pooling !== undefined) return embeddingOf(row, pooling);
-  const data = row.outputs["logits"]?.data;
-  if (data === undefined) throw new Error("the model has no output named logits");
-  // Rows are views of the run's outputs, which are not kept.
-  return data.slice();
-}
-
-/** Over all records together, as the peers were scored. */
-export function noiseOf(
-  reference: readonly ArrayLike<number>[],
-  candidate: readonly ArrayLike<number>[],
-): number {
-  let [signal, noise] = [0, 0];
-  for (const [k, a] of reference.entries()) {
-    const b = candidate[k];
-    if (b?.length !== a.length) throw new Error(`record ${k}: outputs of different sizes`);
-    for (let i = 0; i < a.length; i++) {
-      const x = a[i] ?? NaN;
-      signal += x * x;
-      noise += (x - (b[i] ?? NaN)) ** 2;
-    }
-  }
-  return 10 * Math.log10(signal / noise);
 }
 
 /** Points lost; negative where INT8 is better. */

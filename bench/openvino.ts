@@ -11,7 +11,7 @@ import { shared } from "../test/shared.js";
 import { columns, type Bar, type Bench, type BenchResult } from "./bench.js";
 import { recordsFor, writeJsonl } from "./datasets.js";
 import { scratch, timedProcess } from "./machine.js";
-import { noiseOf, scored } from "./models.js";
+import { noiseOf, scored } from "./scored.js";
 import { peerPython } from "./peers.js";
 
 const SHAPES = ["1x32", "1x128", "8x128"];

@@ -1,5 +1,5 @@
 // The table over all peers: seconds and memory to quantize, success, closeness, accuracy and latency, on the fine-tuned models and the zoo.
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { medianLatencies } from "../src/pipeline/latency.js";
 import { ortNode } from "../src/runtime/ort-node.js";
@@ -9,7 +9,6 @@ import type { Bench } from "./bench.js";
 import { contestTable, type Contest, type Discipline } from "./contest.js";
 import { recordsFor, writeJsonl } from "./datasets.js";
 import { scratch } from "./machine.js";
-import { noiseOf, scored } from "./models.js";
 import { feedsFor } from "./outputs.js";
 import {
   bestPeer,
@@ -19,6 +18,7 @@ import {
   type Mode,
   type PeerResults,
 } from "./peer-results.js";
+import { dataOf, metricOf, noiseOf, scored } from "./scored.js";
 import { measuredGraph } from "./zoo.js";
 
 const MODES: readonly Mode[] = ["dynamic", "static"];
@@ -90,15 +90,14 @@ async function edition(model: string, mode: Mode, timed: boolean): Promise<Editi
   const folder = shared("models", model);
   const float = shared("models", model, "onnx", "model.onnx");
   const output = scratch("table", `${model}.${mode}.onnx`);
-  const { task } = JSON.parse(readFileSync(`${folder}/result.json`, "utf8")) as { task: string };
+  const task = dataOf(folder);
   const data = scratch("table", `${task}.jsonl`);
   writeJsonl(data, await recordsFor(task, "train"));
   const more = mode === "static" ? ["--mode", "static", "--data", data] : [];
   try {
     const run = await octavoQuantize(folder, output, more);
     const [before, after] = [await scored(folder, float), await scored(folder, output)];
-    const [first = ""] = Object.keys(before.metrics);
-    const metric = before.task === "sentence-embedding" ? "spearman" : first;
+    const metric = metricOf(before);
     return {
       model,
       mode,

@@ -7,7 +7,7 @@ import { shared, sharedModels } from "../test/shared.js";
 import { columns, type Bar, type Bench } from "./bench.js";
 import { recordsFor, writeJsonl } from "./datasets.js";
 import { scratch } from "./machine.js";
-import { noiseOf, scored } from "./models.js";
+import { noiseOf, scored } from "./scored.js";
 
 /** Points of a classifier's first metric. */
 const LARGEST_LOSS = 1;

@@ -1,6 +1,6 @@
 // Octavo for Node: the verbs, bound to files and to onnxruntime-node.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { locateModel, readFolder } from "./data/folder.js";
@@ -53,11 +53,8 @@ const host: Host = {
   folderFiles: readFolder,
   writeText: writeTextFile,
   readPlan: (path) => readText(path, (detail) => new PlanError(detail, path)),
-  readStatistics: (path) =>
-    readText(
-      path,
-      (detail) => new StatisticsError(detail, "a file of octavo calibrate", "Name another.", path),
-    ),
+  readStatistics: (path) => readText(path, noStatistics(path)),
+  readIfThere: (path) => (existsSync(path) ? readText(path, noStatistics(path)) : undefined),
   fingerprint({ source }) {
     const hash = createHash("sha256");
     for (let at = 0; at < source.size; at += HASHED_AT_ONCE)
@@ -70,6 +67,11 @@ const host: Host = {
   peakMemory,
   now: () => performance.now() / 1000,
 };
+
+function noStatistics(path: string) {
+  return (detail: string) =>
+    new StatisticsError(detail, "a file of octavo calibrate", "Name another.", path);
+}
 
 /** Linux counts what a large parent had before it started this process into `maxRSS`; the process's own peak stands in its status. */
 function peakMemory(): number {
@@ -113,6 +115,11 @@ export function calibrate(
   return calibrateModel(host, model, options);
 }
 
+/** Writes a text, whole or not at all. Throws OutputExistsError (without `force`) and WriteFailedError. */
+export function saveText(path: string, text: string, force = false): void {
+  writeTextFile(path, text, force);
+}
+
 /** What is in a model, and what would run in INT8. Throws as `quantize`. */
 export function inspect(model: string, options: InspectOptions = {}): Promise<InspectReport> {
   return inspectModel(host, model, options);
@@ -129,6 +136,11 @@ export function exportTriton(model: string, options: ExportTritonOptions): Promi
 }
 
 export * from "./errors.js";
+export {
+  calibrationManifest,
+  type ManifestKind,
+  type ManifestOptions,
+} from "./pipeline/manifest.js";
 export type {
   CalibrateOptions,
   ExportTritonOptions,

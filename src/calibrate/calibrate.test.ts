@@ -3,7 +3,7 @@ import { buildModel, bytesOf, noise } from "../../test/build.js";
 import { inferTypes } from "../ops/infer.js";
 import { ortNode } from "../runtime/ort-node.js";
 import type { Runtime, RuntimeTensor } from "../runtime/runtime.js";
-import { calibrate, type CalibrationRun, type CalibrationUnit } from "./calibrate.js";
+import { calibrate, type CalibrationRun } from "./calibrate.js";
 import {
   emptyStatistics,
   mergeStatistics,
@@ -11,6 +11,7 @@ import {
   statisticsToJson,
 } from "./statistics-file.js";
 import { detectMask, tapModel, type Tap } from "./taps.js";
+import type { CalibrationUnit } from "./visit.js";
 
 const WIDTH = 4;
 const UNITS = 6;

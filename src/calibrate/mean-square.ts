@@ -29,9 +29,9 @@ export function expectedError(
 /** Mean of max(0, x - edge)² for x spread evenly over [from, to]. */
 function meanSquareBeyond(from: number, to: number, edge: number): number {
   if (to <= edge) return 0;
-  if (to === from) return (from - edge) ** 2;
-  const [a, b] = [Math.max(0, from - edge), to - edge];
-  return (b ** 3 - a ** 3) / (3 * (to - from));
+  const [a, b] = [from - edge, to - edge];
+  // No difference of cubes: where from is next to to, nothing would be left of it.
+  return a >= 0 ? (a * a + a * b + b * b) / 3 : b ** 3 / (3 * (to - from));
 }
 
 function shareInside(from: number, to: number, min: number, max: number): number {
@@ -78,7 +78,7 @@ export function leastSquares(statistics: TensorStatistics, format: CodeFormat): 
 }
 
 /**
- * The ends that a range may have above 0: the largest value, and each edge of a bin between it and the smallest or 0. Sums go from the
+ * The ends that a range may have above 0: the largest value, and each edge of a bin between it and the first below all values, or 0. Sums go from the
  * outermost bin inwards, so that nothing is ever subtracted.
  */
 function endsOf(counts: Float64Array, first: number, width: number, max: number): End[] {
@@ -86,15 +86,16 @@ function endsOf(counts: Float64Array, first: number, width: number, max: number)
   const ends: End[] = [{ at: max, count: 0, error: 0 }];
   // Of the values beyond the end: their number, Σ distance, Σ distance².
   let [count, sum, error] = [0, 0, 0];
-  for (let bin = first + counts.length - 1; bin >= Math.max(first, 0); bin--) {
+  for (let bin = first + counts.length - 1; bin >= Math.max(first - 1, 0); bin--) {
     const at = bin * width;
     const filled = Math.min(width, max - at);
     const moved = (ends.at(-1)?.at ?? max) - at;
-    const n = counts[bin - first] as number;
+    const n = counts[bin - first] ?? 0;
     error += 2 * moved * sum + moved * moved * count + (n * filled * filled) / 3;
     sum += moved * count + (n * filled) / 2;
     count += n;
-    ends.push({ at, count, error });
+    // Where the largest value is on an edge, its bin holds nothing else, and nothing is beyond.
+    ends.push(filled > 0 ? { at, count, error } : { at, count: 0, error: 0 });
   }
   return ends;
 }

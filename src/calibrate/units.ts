@@ -41,6 +41,11 @@ export function missingOf(spans: UnitSpans, total: number): UnitSpan[] {
   return missing;
 }
 
+/** How many units there are. */
+export function unitsIn(spans: UnitSpans): number {
+  return spans.reduce((sum, [from, to]) => sum + to - from, 0);
+}
+
 export function hasUnit(spans: UnitSpans, unit: number): boolean {
   return overlapOf(spans, [[unit, unit + 1]]).length > 0;
 }

@@ -1,7 +1,8 @@
 // octavo calibrate: ranges of activations, found apart from quantizing; on one machine or in shards on many.
-import { Command, InvalidArgumentError } from "commander";
-import type { TargetName } from "../node.js";
-import type { CommonOptions, Io } from "./io.js";
+import { existsSync } from "node:fs";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { ManifestKind, TargetName } from "../node.js";
+import { Interrupted, interruption, type CommonOptions, type Io } from "./io.js";
 import {
   MODEL,
   named,
@@ -20,12 +21,14 @@ interface Shard {
 }
 
 interface Options extends CommonOptions, DataOptions, OperandOptions {
-  readonly output: string;
+  readonly output?: string;
   readonly target: TargetName;
   readonly outliers: boolean;
   readonly shard?: Shard;
   readonly shards?: number;
   readonly merge?: string[];
+  readonly manifest?: ManifestKind;
+  readonly checkpointEvery: number;
   readonly force?: boolean;
 }
 
@@ -33,30 +36,98 @@ export function calibrateCommand(io: Io): Command {
   const command = new Command("calibrate")
     .description("Find ranges of activations on data, whole or in shards, and keep them in a file.")
     .argument("[model]", MODEL)
-    .requiredOption("-o, --output <path>", "where the statistics go", named)
+    .option("-o, --output <path>", "where the statistics go, or the manifest", named)
     .addOption(targetOption())
     .option("--no-outliers", "as in quantize: outlier channels are not set apart")
     .option("--shard <i/n>", "run this part of n only, counted from 1", shardOf)
     .option("--shards <n>", "run the part that the environment names (see below)", wholeNumber)
     .option("--merge <files...>", "put the files of all shards together")
+    .addOption(
+      new Option(
+        "--manifest <system>",
+        "run nothing: write what calibrates in --shards on a cluster, and merges",
+      ).choices(["kubernetes", "slurm"]),
+    )
+    .option(
+      "--checkpoint-every <seconds>",
+      "how often the state of the run is kept, to be resumed where it is cut off",
+      wholeNumber,
+      10,
+    )
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string | undefined, options: Options) => {
+      if (options.manifest !== undefined)
+        return writeManifest(io, options.manifest, model, options);
+      const { output } = options;
+      if (output === undefined)
+        throw new InvalidArgumentError("--output is missing: where the statistics go.");
       const [{ calibrate }, { calibrateText }, { present }] = await Promise.all([
         import("../node.js"),
         import("../report/text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, shards, ...settings } = options;
+      const { json: _json, verbose: _verbose, shards, manifest: _manifest, ...settings } = options;
       const shard =
         options.shard ?? (shards === undefined ? undefined : fromEnvironment(io, shards));
+      const signal = interruption(io);
       await present(io, options, calibrateText, async (onProgress) => {
-        const given = { ...settings, ...(shard && { shard }), onProgress };
-        const { report } = await calibrate(model, given);
+        const given = { ...settings, output, ...(shard && { shard }), signal, onProgress };
+        const { report } = await calibrate(model, given).catch((error: unknown) =>
+          Promise.reject(error instanceof Interrupted ? resumable(output) : error),
+        );
         return report;
       });
     });
   return withCommon(withData(withOperands(command)));
+}
+
+function resumable(output: string): Interrupted {
+  const part = `${output}.part`;
+  return new Interrupted(
+    existsSync(part)
+      ? `Interrupted. The same command goes on from ${part}.`
+      : "Interrupted before the first batch was done: nothing is kept.",
+  );
+}
+
+/** To the file that is named, else to the standard output. */
+async function writeManifest(
+  io: Io,
+  kind: ManifestKind,
+  model: string | undefined,
+  options: Options,
+): Promise<void> {
+  const { output, force = false, shards } = options;
+  const forgotten = model === undefined ? "a model" : shards === undefined ? "--shards" : "";
+  if (model === undefined || shards === undefined)
+    throw new InvalidArgumentError(`--manifest needs ${forgotten}.`);
+  if (options.shard !== undefined || options.merge !== undefined)
+    throw new InvalidArgumentError("--manifest goes with neither --shard nor --merge.");
+  const [{ calibrationManifest, saveText }, { print }] = await Promise.all([
+    import("../node.js"),
+    import("./present.js"),
+  ]);
+  const { target, attention, residual, outliers, data, samples, seed, maxLength } = options;
+  const { textColumn, pairColumn, tokensColumn } = options;
+  const manifest = calibrationManifest(kind, model, {
+    shards,
+    target,
+    attention,
+    residual,
+    outliers,
+    data,
+    samples,
+    seed,
+    maxLength,
+    textColumn,
+    pairColumn,
+    tokensColumn,
+  });
+  if (output !== undefined) saveText(output, manifest, force);
+  if (options.json === true)
+    print(io, { version: 1, command: "calibrate", manifest: kind, shards, output, text: manifest });
+  else io.stdout.write(output === undefined ? manifest : `${output}\n`);
 }
 
 function shardOf(value: string): Shard {
@@ -82,11 +153,13 @@ function fromEnvironment({ env }: Io, count: number): Shard {
 const EXAMPLES = `
 --shards reads which part to run from JOB_COMPLETION_INDEX (a Kubernetes Indexed Job) or
 SLURM_ARRAY_TASK_ID (a Slurm array). The files of all parts, merged in any order, equal the
-file of one run to the byte.
+file of one run to the byte. A run that was cut off goes on from OUTPUT.part when the same command
+is given again.
 
 Examples:
   octavo calibrate ./my-model --data train.jsonl -o stats.json
   octavo quantize ./my-model --mode static --stats stats.json        no data needed any more
   octavo calibrate ./my-model --data train.jsonl --shard 3/8 -o part3.json
   octavo calibrate --merge part*.json -o stats.json
+  octavo calibrate ./my-model --data texts --samples all --shards 64 --manifest slurm -o job.sh
 `;

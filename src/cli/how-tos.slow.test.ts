@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -33,6 +34,8 @@ function project(): string {
   const [, ...rows] = readFileSync(join(demo, "reviews.tsv"), "utf8").trimEnd().split("\n");
   const lines = rows.slice(0, 16).map((row) => JSON.stringify({ text: row.split("\t")[0] }));
   writeFileSync(join(place, "train.jsonl"), lines.join("\n"));
+  mkdirSync(join(place, "texts"));
+  writeFileSync(join(place, "texts", "train.jsonl"), lines.join("\n"));
   return place;
 }
 

@@ -9,6 +9,20 @@ export interface Io {
   readonly stdout: Stream;
   readonly stderr: Stream;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Calls `stop` where the user or the system asks the process to end; without it the process ends at once. */
+  onInterrupt?(stop: () => void): void;
+}
+
+/** Work that was ended from outside; what it leaves is in order. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+/** Aborts, with Interrupted, when the process is asked to end. */
+export function interruption(io: Io): AbortSignal {
+  const controller = new AbortController();
+  io.onInterrupt?.(() => controller.abort(new Interrupted("Interrupted.")));
+  return controller.signal;
 }
 
 /** Options that every command has. */

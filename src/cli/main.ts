@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The entry of the command line: binds the process to it.
-import { run } from "./run.js";
+import { INTERRUPTED, run } from "./run.js";
 
 // A reader that has seen enough (`| head`) is no failure.
 for (const stream of [process.stdout, process.stderr])
@@ -9,11 +9,29 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
-// Files are written whole within one turn of the event loop; a handler runs between turns, so that nothing half-written stays.
+// Work that can be ended in order is asked to; another signal later, or one that nobody listens to, ends the process. (A terminal and npx both
+// send theirs, one right after the other.) Files are written whole within one turn of the event loop, and a handler runs between turns, so
+// that nothing half-written stays.
+const TOGETHER = 500;
+let stop: (() => void) | undefined;
+let interrupted: { readonly status: number; readonly time: number } | undefined;
 for (const [signal, number] of [
   ["SIGINT", 2],
   ["SIGTERM", 15],
 ] as const)
-  process.once(signal, () => process.exit(128 + number));
+  process.on(signal, () => {
+    const time = performance.now();
+    if (stop === undefined || (interrupted !== undefined && time > interrupted.time + TOGETHER))
+      process.exit(128 + number);
+    interrupted ??= { status: 128 + number, time };
+    stop();
+  });
 
-process.exitCode = await run(process.argv.slice(2), process);
+const { stdout, stderr, env } = process;
+const status = await run(process.argv.slice(2), {
+  stdout,
+  stderr,
+  env,
+  onInterrupt: (listener) => (stop = listener),
+});
+process.exitCode = status === INTERRUPTED ? (interrupted?.status ?? status) : status;

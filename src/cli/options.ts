@@ -79,7 +79,7 @@ export function named(value: string): string {
 /** How data is drawn and read, for every command that takes some. */
 export interface DataOptions {
   readonly data?: string[];
-  readonly samples: number;
+  readonly samples: number | "all";
   readonly seed: number;
   readonly maxLength?: number;
   readonly textColumn?: string;
@@ -94,7 +94,7 @@ export function withData(command: Command): Command {
       "texts to calibrate with: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
       collect,
     )
-    .option("--samples <number>", "rows drawn from the data", wholeNumber, 512)
+    .option("--samples <number>", "rows drawn from the data, or all", numberOrAll, 512)
     .option("--seed <number>", "seed of the sample and of made-up inputs", wholeNumber, 0)
     .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
     .option("--text-column <name>", "the column of the text", named)
@@ -105,6 +105,10 @@ export function withData(command: Command): Command {
 /** Collects an option that may be given several times. */
 export function collect(value: string, all: readonly string[] = []): string[] {
   return [...all, named(value)];
+}
+
+function numberOrAll(value: string): number | "all" {
+  return value === "all" ? value : wholeNumber(value);
 }
 
 export function wholeNumber(value: string): number {

@@ -1,7 +1,7 @@
 // octavo quantize: the INT8 edition of a model.
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { TargetName } from "../node.js";
-import type { CommonOptions, Io } from "./io.js";
+import { interruption, type CommonOptions, type Io } from "./io.js";
 import {
   blockSizeOption,
   collect,
@@ -26,6 +26,7 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly weightRange?: "min-max" | "mse";
   readonly blockSize?: 16 | 32 | 64 | 128 | 256;
   readonly stats?: string;
+  readonly range: string;
   readonly smooth: boolean;
   readonly round: boolean;
   readonly correct: boolean;
@@ -58,6 +59,15 @@ export function quantizeCommand(io: Io): Command {
     .addOption(weightRangeOption())
     .addOption(blockSizeOption())
     .option("--stats <file>", "statistics of octavo calibrate, in place of data", named)
+    .addOption(
+      new Option(
+        "--range <estimator>",
+        "how static ranges are found: min-max, moving-average, percentile[:99.99], entropy, mse; " +
+          "all but min-max without smoothing",
+      )
+        .argParser(named)
+        .default("min-max"),
+    )
     .option("--no-smooth", "do not move size from activations into weights")
     .option(
       "--no-round",
@@ -101,8 +111,9 @@ export function quantizeCommand(io: Io): Command {
         import("./present.js"),
       ]);
       const { json: _json, verbose: _verbose, ...settings } = options;
+      const signal = interruption(io);
       await present(io, options, quantizeText, async (onProgress) => {
-        const { report } = await quantize(model, { ...settings, onProgress });
+        const { report } = await quantize(model, { ...settings, signal, onProgress });
         return report;
       });
     });

@@ -7,7 +7,7 @@ import { calibrateCommand } from "./calibrate.js";
 import { demoCommand } from "./demo.js";
 import { exportTritonCommand } from "./export-triton.js";
 import { inspectCommand } from "./inspect.js";
-import type { Io } from "./io.js";
+import { Interrupted, type Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
 import { quantizeCommand } from "./quantize.js";
 
@@ -15,6 +15,8 @@ import { quantizeCommand } from "./quantize.js";
 const DONE = 0;
 const FAILED = 1;
 const WRONG_USAGE = 2;
+/** As shells count SIGINT. */
+export const INTERRUPTED = 130;
 
 const COMMANDS = [
   quantizeCommand,
@@ -58,6 +60,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     await program.parseAsync([...args], { from: "user" });
     return DONE;
   } catch (error) {
+    if (error instanceof Interrupted) return ended(error, reporter, io);
     if (!(error instanceof CommanderError)) return failed(error, reporter, io);
     if (error.exitCode === 0) return DONE;
     // What a command finds wrong after parsing was not printed by the parser.
@@ -81,6 +84,12 @@ async function wrongUsage(complaint: string, { json }: Reporter, io: Io): Promis
   if (json) (await import("./present.js")).print(io, { error: { code: "usage", message } });
   else io.stderr.write(isHelp ? complaint : `${errorMark(io)} ${message}\n`);
   return WRONG_USAGE;
+}
+
+async function ended({ message }: Interrupted, { json }: Reporter, io: Io): Promise<number> {
+  if (json) (await import("./present.js")).print(io, { error: { code: "interrupted", message } });
+  else io.stderr.write(`${message}\n`);
+  return INTERRUPTED;
 }
 
 async function failed(error: unknown, { json, verbose }: Reporter, io: Io): Promise<number> {
@@ -135,5 +144,5 @@ Examples:
   octavo demo                        the embedded model, before and after
 
 Every command takes --json: one JSON object on the standard output, and nothing else there.
-Exit status: 0 done, 1 failed, 2 wrong usage.
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 `;

@@ -88,7 +88,7 @@ export function batchesFor(
 }
 
 /** Records of a stream that are grouped together. */
-const WINDOW = 256;
+export const WINDOW = 256;
 
 /**
  * Batches of a source of any size: of a sample, which are one group, or of all its records, in groups of 256 in the order of the source, so

@@ -81,12 +81,24 @@ describe("calibrate", () => {
     },
   );
 
-  test("statistics quantize to the same bytes as the data they are of", async () => {
-    // Rounding against covariances needs the data itself.
+  test("statistics quantize to the same bytes as the data they are of, where weights are not rounded on data", async () => {
     const common = { mode: "static", check: false, round: false, ...settings } as const;
     await quantize(at("model.onnx"), { ...common, data: at("data.jsonl"), output: at("a.onnx") });
     await quantize(at("model.onnx"), { ...common, stats: at("whole.json"), output: at("b.onnx") });
     expect(readFileSync(at("b.onnx")).equals(readFileSync(at("a.onnx")))).toBe(true);
+  });
+
+  test("statistics beside data give the same bytes as that data alone: weights are rounded on it", async () => {
+    const common = { mode: "static", check: false, ...settings, data: at("data.jsonl") } as const;
+    const alone = await quantize(at("model.onnx"), { ...common, output: at("h.onnx") });
+    expect(alone.report.calibration?.rounded).toBeGreaterThan(0);
+    const both = { ...common, stats: at("whole.json"), output: at("f.onnx") };
+    const { report } = await quantize(at("model.onnx"), both);
+    expect(report.calibration?.rounded).toBe(alone.report.calibration?.rounded);
+    expect(report.warnings).toEqual([]);
+    expect(readFileSync(at("f.onnx")).equals(readFileSync(at("h.onnx")))).toBe(true);
+    await quantize(at("model.onnx"), { ...both, output: at("g.onnx"), round: false });
+    expect(readFileSync(at("g.onnx")).equals(readFileSync(at("h.onnx")))).toBe(false);
   });
 
   test("statistics alone round weights to the nearest, and a warning says what rounding needs", async () => {
@@ -124,5 +136,68 @@ describe("calibrate", () => {
     await expect(quantize(at("other.onnx"), options)).rejects.toThrow(/they are of the model/);
     const without = quantize(at("model.onnx"), { ...options, outliers: false });
     await expect(without).rejects.toThrow(/--no-outliers/);
+  });
+});
+
+describe("what lies beyond the ranges, on rows of another draw", () => {
+  const loud = (factor: number) => (b: Builder) => {
+    const x = b.input("x", ["batch", 32], "float32");
+    b.output(
+      b.op("y", "MatMul", [
+        x,
+        b.float(
+          "weight",
+          [...noise(1024, 2)].map((w) => w * factor),
+          [32, 32],
+        ),
+      ]),
+    );
+  };
+  const rows = (size: (row: number) => number, count = 200) =>
+    Array.from({ length: count }, (_, r) =>
+      JSON.stringify({ inputs: { x: [[...noise(32, r)].map((v) => v * size(r))] } }),
+    ).join("\n");
+
+  test("nothing, where data is like the data of calibration", async () => {
+    writeFileSync(at("loud.onnx"), bytesOf(buildModel(loud(1))));
+    writeFileSync(
+      at("alike.jsonl"),
+      rows(() => 1),
+    );
+    const options = { mode: "static", data: at("alike.jsonl"), output: at("alike.onnx") } as const;
+    const { report } = await quantize(at("loud.onnx"), options);
+    expect(report.clipped).toEqual([{ site: "weight", operand: "activation", share: 0 }]);
+    expect(report.warnings).toEqual([]);
+  });
+
+  test("a share and a warning that names the site, where statistics are of quieter data", async () => {
+    writeFileSync(
+      at("quiet.jsonl"),
+      rows(() => 0.25),
+    );
+    const stats = at("quiet.json");
+    await calibrate(at("loud.onnx"), { data: at("quiet.jsonl"), output: stats });
+    const options = {
+      mode: "static",
+      stats,
+      data: at("alike.jsonl"),
+      output: at("c.onnx"),
+    } as const;
+    const { report } = await quantize(at("loud.onnx"), options);
+    const [clipped] = report.clipped ?? [];
+    expect(clipped?.share).toBeGreaterThan(0.1);
+    expect(report.warnings.at(-1)).toMatch(
+      new RegExp(`1 site leaves .* % of the values at "${clipped?.site}"`),
+    );
+  });
+
+  test("is asked of static mode only, and the check does not change the result", async () => {
+    const data = at("alike.jsonl");
+    const dynamic = await quantize(at("loud.onnx"), { data, output: at("d.onnx") });
+    expect(dynamic.report.clipped).toBeUndefined();
+    const options = { mode: "static", data, output: at("e.onnx"), check: false } as const;
+    const { report } = await quantize(at("loud.onnx"), options);
+    expect(report.clipped).toBeUndefined();
+    expect(readFileSync(at("e.onnx")).equals(readFileSync(at("alike.onnx")))).toBe(true);
   });
 });

@@ -5,12 +5,14 @@ import {
   statisticsToJson,
   type Statistics,
 } from "../calibrate/statistics-file.js";
+import { unitsIn } from "../calibrate/units.js";
 import { OptionError } from "../errors.js";
 import { findSites } from "../quant/sites.js";
 import { REPORT_VERSION, type CalibrateReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
 import { targetFor } from "../targets/all.js";
 import { calibrateSites, operandsOf } from "./calibration.js";
+import { checkpointFor, type Checkpoint } from "./checkpoint.js";
 import type { Host } from "./host.js";
 import { calibrateSchema, checkOptions, type CalibrateOptions } from "./options.js";
 import { readGraph } from "./read.js";
@@ -23,7 +25,7 @@ export interface CalibratedFile {
 
 /**
  * Runs the float model on the sample, or on every n-th batch of it, or merges: n shards merged equal the unsharded file to the byte. The file
- * appears whole or not at all. Throws an OctavoError for everything that is the user's to mend.
+ * appears whole or not at all; beside it is a checkpoint while the run lasts, which the same call takes up again where it was cut off. Throws an OctavoError for everything that is the user's to mend.
  */
 export async function calibrateModel(
   host: Host,
@@ -34,21 +36,28 @@ export async function calibrateModel(
   const { output, force, merge } = settings;
   host.requireWritable(output, force);
   const start = host.now();
+  const warnings: string[] = [];
+  const checkpoint = checkpointFor(host, output, {
+    every: settings.checkpointEvery,
+    force,
+    warn: (warning) => warnings.push(warning),
+  });
   const { statistics, ...rows } =
     merge === undefined
-      ? await statisticsOf(host, input, settings)
+      ? await statisticsOf(host, input, settings, checkpoint)
       : { statistics: merged(host, merge) };
   host.writeText(output, statisticsToJson(statistics), force);
+  if (merge === undefined) checkpoint.remove();
   const report: CalibrateReport = {
     version: REPORT_VERSION,
     command: "calibrate",
     output,
     units: statistics.units,
-    covered: statistics.covered.reduce((sum, [from, to]) => sum + to - from, 0),
+    covered: unitsIn(statistics.covered),
     activations: statistics.tensors.size,
     ...rows,
     seconds: host.now() - start,
-    warnings: nonFiniteWarnings(statistics),
+    warnings: [...warnings, ...nonFiniteWarnings(statistics)],
   };
   return { path: output, report };
 }
@@ -60,7 +69,12 @@ function merged(host: Host, files: readonly string[]): Statistics {
 
 type Settings = ReturnType<typeof checkOptions<typeof calibrateSchema>>;
 
-async function statisticsOf(host: Host, input: string | undefined, settings: Settings) {
+async function statisticsOf(
+  host: Host,
+  input: string | undefined,
+  settings: Settings,
+  checkpoint: Checkpoint,
+) {
   const { data, samples, outliers, shard, onProgress = () => undefined } = settings;
   if (input === undefined)
     throw new OptionError("model", "left out", "a model, or files to merge (--merge)");
@@ -73,13 +87,15 @@ async function statisticsOf(host: Host, input: string | undefined, settings: Set
     const model = readGraph(file);
     const choices = { outliers, attention, residual };
     prepareCalibrated(model, target, choices);
-    return await calibrateSites(host, file, model, operandsOf(findSites(model), target, choices), {
-      ...dataOptions(settings, data),
-      samples: samples === "all" ? Infinity : samples,
-      ...choices,
-      shard,
-      onProgress,
-    });
+    const operands = operandsOf(findSites(model), target, choices);
+    const { batches: _, ...calibrated } = await calibrateSites(
+      host,
+      file,
+      model,
+      [...operands.keys()],
+      { ...dataOptions(settings, data), samples, ...choices, checkpoint, shard, onProgress },
+    );
+    return calibrated;
   } finally {
     file.close();
   }

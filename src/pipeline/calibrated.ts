@@ -1,9 +1,11 @@
 // Plans from data: calibrates the float model, smooths it, and plans its sites; static mode with the ranges found, dynamic mode for the smoothing alone.
+import { ESTIMATORS, estimatorOf } from "../calibrate/estimator-names.js";
 import {
   parseStatistics,
   type Statistics,
   type StatisticsOptions,
 } from "../calibrate/statistics-file.js";
+import { tapModel } from "../calibrate/taps.js";
 import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { setOutliersApart } from "../improve/outliers.js";
@@ -19,6 +21,7 @@ import {
 } from "../targets/target.js";
 import {
   calibrateSites,
+  drawFor,
   operandsOf,
   type Calibrated,
   type CalibrationOptions,
@@ -49,10 +52,12 @@ export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions
   readonly stats?: string | undefined;
   readonly samples: number | "all";
   readonly smooth: boolean;
-  /** Round weights against the covariance of their inputs; needs data. */
+  /** Round weights against the covariance of their inputs; needs data, also beside statistics. */
   readonly round: boolean;
   /** Put mean errors into biases. */
   readonly correct: boolean;
+  /** The name of a range estimator. */
+  readonly range: string;
   /** "high": activations that cost most get two terms. */
   readonly accuracy: "default" | "high";
   /** Share of all multiplications that second terms may take. */
@@ -109,18 +114,32 @@ export async function planCalibrated(
   const rewrites = prepareCalibrated(model, target, options);
   const found = findSites(model);
   const start = host.now();
-  const { statistics, batches, ...rows } = await statisticsFor(host, file, target, found, options);
+  const operands = operandsOf(found, target, options);
+  const {
+    statistics,
+    batches,
+    resumed: _,
+    ...rows
+  } = await statisticsFor(host, file, model, target, operands, options);
+  // By the names that the graph has before it is smoothed.
+  const warnings = nonFiniteWarnings(statistics, model);
   options.onProgress({ step: "smoothing", done: 0, total: 0 });
-  const ranged = rangesFrom(model, found, statistics, options);
+  const estimator = estimatorOf(options.range);
+  if (estimator === undefined) throw new OptionError("range", options.range, ESTIMATORS);
+  const { smooth } = options;
+  const ranged = rangesFrom(model, found, statistics, { smooth, estimator });
+  model.graph.sort();
+  inferTypes(model);
   const planned = planSites(
     ranged.sites,
     target,
     { ...options, rangeOf: ranged.rangeOf },
     rewrites,
   );
+  const drawn = options.round || options.accuracy === "high" ? await batches?.() : undefined;
   const doubled =
     options.accuracy === "high"
-      ? await withTwoTerms(host, file, model, target, planned, batches, options)
+      ? await withTwoTerms(host, file, model, target, planned, drawn, options)
       : { plan: planned.plan, activations: 0 };
   const improved = await roundPlan(
     host,
@@ -128,7 +147,7 @@ export async function planCalibrated(
     model,
     planned.sites,
     doubled.plan,
-    { meansOf: ranged.meansOf, batches },
+    { meansOf: ranged.meansOf, batches: options.round ? drawn : undefined },
     { ...options, correct: options.correct && options.mode !== "dynamic" },
   );
   return {
@@ -145,39 +164,66 @@ export async function planCalibrated(
       activations: statistics.tensors.size,
       seconds: host.now() - start,
     },
-    warnings: [
-      ...nonFiniteWarnings(statistics),
-      ...(options.round && batches === undefined ? [NEAREST] : []),
-    ],
+    warnings: [...warnings, ...(options.round && batches === undefined ? [NEAREST] : [])],
   };
 }
 
 const NEAREST =
-  "Weights are rounded to the nearest: rounding against covariances needs --data in place of --stats.";
+  "Weights are rounded to the nearest: rounding against covariances needs --data beside --stats.";
 
-export function nonFiniteWarnings({ tensors }: Statistics): string[] {
-  return [...tensors].flatMap(([name, { nonFinite }]) =>
-    nonFinite === undefined
-      ? []
-      : [
-          `Activation "${name}" holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
-        ],
+/** `model`: to name the node that computes the activation. */
+export function nonFiniteWarnings({ tensors }: Statistics, model?: Model): string[] {
+  return [...tensors].flatMap(([name, { nonFinite }]) => {
+    if (nonFinite === undefined) return [];
+    const node = model?.graph.value(name)?.producer;
+    const of =
+      node === undefined ? "" : ` (of ${node.op}${node.name === "" ? "" : ` "${node.name}"`})`;
+    return [
+      `Activation "${name}"${of} holds a NaN or an infinity (first in batch ${nonFinite.first}); the sites that read it stay in float.`,
+    ];
+  });
+}
+
+/** Throws StatisticsError where a site reads what the statistics could have, and have not. */
+function requireTensors(
+  { tensors, source }: Statistics,
+  model: Model,
+  operands: ReadonlyMap<string, Site>,
+): void {
+  const missing = [...operands.keys()].filter((name) => !tensors.has(name));
+  const own = model.graph.outputs.length;
+  const untapped = new Set(tapModel(model, missing).map(({ name }) => name));
+  model.graph.truncateOutputs(own);
+  const name = missing.find((each) => !untapped.has(each));
+  if (name === undefined) return;
+  throw new StatisticsError(
+    `they have no tensor "${name}", which site "${operands.get(name)?.name}" reads`,
+    "those of the same target and options, by the same version of Octavo",
+    "Calibrate again.",
+    source,
   );
 }
 
+/** With statistics, data serves for all but ranges. */
 async function statisticsFor(
   host: Host,
   file: OpenedModel,
+  model: Model,
   target: Target,
-  sites: readonly Site[],
+  operands: ReadonlyMap<string, Site>,
   options: CalibratedOptions,
 ): Promise<Pick<Calibrated, "statistics"> & Partial<Calibrated>> {
   const { data, stats, samples, outliers, attention, residual, onProgress } = options;
   const taps = { outliers, attention, residual };
+  const names = [...operands.keys()];
   if (stats !== undefined) {
     const statistics = parseStatistics(host.readStatistics(stats), stats);
     requireOf(statistics, host.fingerprint(file), taps, stats);
-    return { statistics };
+    requireTensors(statistics, model, operands);
+    if (data === undefined) return { statistics };
+    const given = { ...dataOptions(options, data), samples };
+    const drawn = drawFor(host, file, model, names, given);
+    return { statistics, batches: drawn };
   }
   if (data === undefined)
     throw new OptionError(
@@ -187,9 +233,9 @@ async function statisticsFor(
     );
   const copy = readGraph(file);
   prepareCalibrated(copy, target, taps);
-  return calibrateSites(host, file, copy, operandsOf(sites, target, taps), {
+  return calibrateSites(host, file, copy, names, {
     ...dataOptions(options, data),
-    samples: samples === "all" ? Infinity : samples,
+    samples,
     ...taps,
     onProgress,
   });

@@ -5,66 +5,65 @@ import {
   type Statistics,
   type StatisticsOptions,
 } from "../calibrate/statistics-file.js";
-import { detectMask, tapModel, type Tap } from "../calibrate/taps.js";
-import type { ColumnOptions } from "../data/columns.js";
-import { batchesFor, type RunBatch, type RunBatches } from "../data/run-batches.js";
-import { sampleRecords } from "../data/sample.js";
-import { checkShard, type Shard } from "../data/units.js";
-import { createTokenizer } from "../data/tokenize.js";
+import { tapModel } from "../calibrate/taps.js";
+import { unitsIn } from "../calibrate/units.js";
+import type { RunBatch, RunBatches } from "../data/run-batches.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { operandOf, UNIT } from "../quant/operands.js";
 import type { Site } from "../quant/sites.js";
-import type { OnProgress } from "../report/progress.js";
-import type { Feeds, Port } from "../runtime/runtime.js";
+import type { Port } from "../runtime/runtime.js";
 import type { AttentionChoice, ResidualChoice, Target } from "../targets/target.js";
+import {
+  drawnBatches,
+  sampledBatches,
+  workOf,
+  type RowCounts,
+  type SampleOptions,
+  type WorkOptions,
+} from "./calibration-work.js";
+import { tapsOf } from "./clipping.js";
+import type { Checkpoint } from "./checkpoint.js";
 import type { Host, OpenedModel } from "./host.js";
 
-export interface CalibrationOptions {
-  readonly data: readonly string[];
-  readonly columns: ColumnOptions;
-  readonly samples: number;
-  readonly seed: number;
-  readonly maxLength?: number | undefined;
+export interface CalibrationOptions extends Omit<WorkOptions, "batchTokens"> {
   /** Setting outliers apart names tensors and changes them: statistics of one setting do not fit the other. */
   readonly outliers: boolean;
   /** Which operands beside the inputs of layers are listened to. */
   readonly attention: AttentionChoice;
   readonly residual: ResidualChoice;
-  /** The part of the batches that is run; default: all. */
-  readonly shard?: Shard | undefined;
-  readonly onProgress: OnProgress;
-  readonly signal?: AbortSignal | undefined;
+  /** What is kept of the run while it lasts. */
+  readonly checkpoint?: Checkpoint | undefined;
 }
 
 /** What decides the tensors that are listened to, by name and content. */
 export type TapOptions = Pick<CalibrationOptions, "outliers" | "attention" | "residual">;
 
-type DataOptions = Omit<CalibrationOptions, "samples" | "onProgress" | keyof TapOptions>;
+type DataOptions = Omit<SampleOptions, "batchTokens" | "samples">;
 
-export interface Calibrated {
+export interface Calibrated extends RowCounts {
   readonly statistics: Statistics;
-  /** What was run. */
-  readonly batches: RunBatches;
-  /** Rows that were run, and of these the ones that were cut to the model's length. */
-  readonly rows: number;
-  readonly truncated: number;
-  /** Texts that tokenized to nothing. */
-  readonly empty: number;
+  /** Of what was run: of all data, a sample. Drawn when it is called. */
+  readonly batches: () => Promise<RunBatches>;
+  /** Units that an earlier run had done. */
+  readonly resumed: number;
 }
 
-/** Tokens of a batch, padding included: small, since the inputs of all sites of a batch are held at once. */
-const BATCH_TOKENS = 1024;
-
-/** Names of the values that a static plan may need ranges of, each once: the inputs of all layers, and what the target's proposals ask for beside them. */
+/**
+ * The values that a static plan may need ranges of, by name, each with the first site that reads it: the inputs of all layers, and what the
+ * target's proposals ask for beside them.
+ */
 export function operandsOf(
   sites: readonly Site[],
   target: Target,
   { attention, residual }: TapOptions,
-): string[] {
-  const names = new Set<string>();
+): Map<string, Site> {
+  const readers = new Map<string, Site>();
+  const add = (name: string, site: Site): void => {
+    if (!readers.has(name)) readers.set(name, site);
+  };
   for (const site of sites) {
-    if (site.kind === "linear" && !site.constantInput) names.add(site.activation.name);
+    if (site.kind === "linear" && !site.constantInput) add(site.activation.name, site);
     target.propose(site, "static", {
       reduceRange: false,
       embeddings: true,
@@ -72,12 +71,29 @@ export function operandsOf(
       residual,
       rangeOf(of, operand = "activation") {
         const value = operandOf(of, operand);
-        if (value !== undefined) names.add(value.name);
+        if (value !== undefined) add(value.name, of);
         return UNIT;
       },
     });
   }
-  return [...names];
+  return readers;
+}
+
+/** The values of all taps of a batch are held at once, by the runtime and as its results: bytes that they may take, and tokens of a batch at most. */
+const HELD_BYTES = 64e6;
+const MOST_TOKENS = 1024;
+/** What a length is that the graph leaves open. */
+const LENGTH = 128;
+
+/** Tokens of a batch, by the sizes of the values that are listened to: the same for a model on every machine. */
+function tokensAtOnce({ graph }: Model, names: readonly string[]): number {
+  let elements = 0;
+  for (const name of names) {
+    const [, ...dims] = graph.value(name)?.shape ?? [];
+    elements += dims.reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : LENGTH), 1);
+  }
+  const bytesPerToken = (4 * elements) / LENGTH;
+  return Math.max(LENGTH, Math.min(MOST_TOKENS, Math.floor(HELD_BYTES / bytesPerToken)));
 }
 
 /**
@@ -91,38 +107,48 @@ export async function calibrateSites(
   names: readonly string[],
   options: CalibrationOptions,
 ): Promise<Calibrated> {
-  const batches = await batchesOf(host, file, portsOf(model), options);
+  const batchTokens = tokensAtOnce(model, names);
+  const work = await workOf(host, file, portsOf(model), { ...options, batchTokens });
   const untapped = new Set(tapModel(model, names).map(({ name }) => name));
-  const mask = model.graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
-  const taps = names
-    .filter((name) => !untapped.has(name))
-    .map((name): Tap => ({
-      name,
-      masked: detectMask(model.graph.value(name)?.shape, mask?.shape),
-    }));
+  const taps = tapsOf(
+    model,
+    names.filter((name) => !untapped.has(name)),
+  );
   const temporary = host.writeTemporary(exportModel(model), file.external);
+  const { checkpoint, signal } = options;
   try {
-    const { shard = { index: 0, count: 1 } } = options;
-    checkShard(shard);
-    const total = Math.ceil((batches.count - shard.index) / shard.count);
-    let done = 0;
+    const facts = {
+      model: host.fingerprint(file),
+      options: { ...decisive(options), data: work.digest },
+      units: work.units,
+    };
+    const empty = emptyStatistics(
+      facts,
+      taps.map(({ name }) => name),
+    );
+    const begun = checkpoint?.resume(empty, (unit) => work.owns(unit)) ?? empty;
+    const complete = (statistics: Statistics): Statistics => ({
+      ...statistics,
+      covered: work.covered(statistics.covered),
+    });
     const statistics = await calibrate({
       runtime: host.runtime,
       model: temporary.path,
       taps,
-      batches: partOf(batches, shard),
-      statistics: emptyStatistics(
-        { model: host.fingerprint(file), options: decisive(options), units: batches.count },
-        taps.map(({ name }) => name),
-      ),
-      onUnit: () => {
-        done++;
-        options.onProgress({ step: "calibrating", done, total, unit: "batches" });
-      },
-      signal: options.signal,
+      batches: work.batches,
+      statistics: begun,
+      onUnit: (_, seen) => checkpoint?.offer(() => complete(seen)),
+      signal,
     });
-    const { rows, truncated, empty } = batches;
-    return { statistics, batches, rows, truncated, empty };
+    return {
+      statistics: complete(statistics),
+      batches: () => work.sample(),
+      resumed: unitsIn(begun.covered),
+      ...work.counts(),
+    };
+  } catch (error) {
+    if (signal?.aborted === true) checkpoint?.flush();
+    throw error;
   } finally {
     temporary.release();
   }
@@ -132,7 +158,7 @@ export async function calibrateSites(
 function decisive(options: CalibrationOptions): StatisticsOptions {
   const { samples, seed, maxLength, outliers, attention, residual } = options;
   return {
-    samples: Number.isFinite(samples) ? samples : "all",
+    samples,
     seed,
     maxLength: maxLength ?? null,
     outliers,
@@ -141,42 +167,35 @@ function decisive(options: CalibrationOptions): StatisticsOptions {
   };
 }
 
-function* partOf({ batches }: RunBatches, { index, count }: Shard): Generator<RunBatch> {
-  for (const batch of batches) if (batch.unit % count === index) yield batch;
+/**
+ * The batches that a calibration of these names in `model` would have for what follows it: the sample, or one of all data. Drawn when it is called,
+ * of `model` as it is now. What is called throws what data and tokenizer throw.
+ */
+export function drawFor(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  names: readonly string[],
+  options: Omit<SampleOptions, "batchTokens">,
+): () => Promise<RunBatches> {
+  const batchTokens = tokensAtOnce(model, names);
+  const inputs = portsOf(model);
+  return () => drawnBatches(host, file, inputs, { ...options, batchTokens });
 }
 
 /** Rows that the check runs, of another draw than those that calibration saw. */
 const CHECK_ROWS = 16;
 
-/** Feeds of a few rows of the data, for the check. Throws what data and tokenizer throw. */
-export async function feedsFromData(
+/** A few rows of the data, each a batch by itself, for the check. Throws what data and tokenizer throw. */
+export async function rowsForCheck(
   host: Host,
   file: OpenedModel,
   model: Model,
   options: DataOptions,
-): Promise<Feeds[]> {
+): Promise<RunBatch[]> {
   const drawn = { ...options, samples: CHECK_ROWS, seed: options.seed + 1 };
-  const { batches } = await batchesOf(host, file, portsOf(model), drawn, 1);
-  return [...batches].map(({ feeds }) => feeds);
-}
-
-async function batchesOf(
-  host: Host,
-  file: OpenedModel,
-  inputs: readonly Port[],
-  { data, columns, samples, seed, maxLength, signal }: DataOptions & { readonly samples: number },
-  batchSize?: number,
-): Promise<RunBatches> {
-  const source = host.records(data, columns);
-  const { records } = await sampleRecords(source, { samples, seed, ...(signal && { signal }) });
-  const ready = records.every((record) => "inputs" in record);
-  const tokenizer =
-    ready || file.folder === undefined ? undefined : createTokenizer(host.folderFiles(file.folder));
-  return batchesFor(inputs, tokenizer, records, {
-    batchSize,
-    batchTokens: BATCH_TOKENS,
-    maxLength,
-  });
+  const { batches } = await sampledBatches(host, file, portsOf(model), drawn, 1);
+  return [...batches];
 }
 
 function portsOf({ graph }: Model): Port[] {

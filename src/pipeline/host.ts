@@ -57,6 +57,8 @@ export interface Host {
   readPlan(path: string): string;
   /** Throws StatisticsError where there is no such file. */
   readStatistics(path: string): string;
+  /** A text file, undefined where there is none. Throws StatisticsError where it cannot be read. */
+  readIfThere(path: string): string | undefined;
   remove(files: readonly string[]): void;
   /** Highest resident memory of the process so far, bytes. */
   peakMemory(): number;

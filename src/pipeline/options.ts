@@ -1,5 +1,6 @@
 // Options of the verbs, checked by schema: a wrong one is an error that names it and says what is allowed.
 import * as v from "valibot";
+import { ESTIMATORS, estimatorOf } from "../calibrate/estimator-names.js";
 import { OptionError } from "../errors.js";
 import { BLOCK_SIZES, MODES, WEIGHT_FORMS, WEIGHT_RANGES } from "../quant/plan.js";
 import type { OnProgress } from "../report/progress.js";
@@ -74,6 +75,17 @@ const calibration = {
   round: flag(true),
   /** Put the mean error of each layer into its bias. */
   correct: flag(true),
+  /**
+   * How static ranges are found: "min-max" (with room for values not seen), "moving-average", "percentile" or "percentile:99.9", "entropy",
+   * "mse". All but min-max work on activations as they are: nothing is smoothed then.
+   */
+  range: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => estimatorOf(text) !== undefined, ESTIMATORS),
+    ),
+    "min-max",
+  ),
   /** "high": the activations that cost most are written as two INT8 tensors. */
   accuracy: v.optional(v.picklist(["default", "high"]), "default"),
   /** Share of all products' multiplications that this may add. */
@@ -113,6 +125,9 @@ const {
   smooth: _smooth,
   round: _round,
   correct: _correct,
+  range: _range,
+  accuracy: _accuracy,
+  extraProducts: _extraProducts,
   stats: _stats,
   ...reading
 } = calibration;
@@ -129,6 +144,8 @@ export const calibrateSchema = v.strictObject({
   /** Where the statistics go. */
   output: path,
   force: flag(false),
+  /** Seconds between two checkpoints; 0: after each batch. */
+  checkpointEvery: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 10),
   /** The part of the batches that this process runs, counted from 0. */
   shard: v.optional(v.strictObject({ index: whole, count: v.pipe(whole, v.minValue(1)) })),
   /** Files of shards, put together instead of calibrating. */

@@ -1,19 +1,20 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
+import { OptionError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { maxLengthOf } from "../runtime/length.js";
-import type { Feeds } from "../runtime/runtime.js";
 import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
 import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
 import { floatTarget, targetFor } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
-import { feedsFromData } from "./calibration.js";
+import { rowsForCheck } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
-import { dataOptions, planCalibrated, type DataSettings } from "./calibrated.js";
-import type { Host, OpenedModel } from "./host.js";
+import { clippedShares, clippingWarnings } from "./clipping.js";
+import { dataOptions, planCalibrated } from "./calibrated.js";
+import type { Host } from "./host.js";
 import { requireOneForm } from "./weight-options.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
@@ -34,7 +35,13 @@ export async function quantizeModel(
   options: QuantizeOptions = {},
 ): Promise<Quantized> {
   const settings = checkOptions(quantizeSchema, options);
-  const { mode, force, signal, onProgress = () => undefined } = settings;
+  const { mode, force, range, seed, signal, onProgress = () => undefined } = settings;
+  if (mode === "dynamic" && range !== "min-max")
+    throw new OptionError(
+      "range",
+      `${range} in dynamic mode`,
+      "--mode static: dynamic mode finds ranges at run time",
+    );
   requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
   const target = targetFor(settings.target, mode);
   const choices = choose(target, mode, settings);
@@ -64,7 +71,15 @@ export async function quantizeModel(
           })
         : planModel(model, target, { ...settings, ...choices, plan: given });
     const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
-    const feeds = settings.check ? await feedsFor(host, file, model, settings) : [];
+    const rows =
+      settings.check && settings.data !== undefined
+        ? await rowsForCheck(host, file, model, dataOptions(settings, settings.data))
+        : undefined;
+    const feeds = rows?.map((row) => row.feeds) ?? (settings.check ? checkFeeds(model, seed) : []);
+    const clipped =
+      rows === undefined || mode === "dynamic"
+        ? undefined
+        : await clippedShares(host, file, model, planned, rows, signal);
     const nextCommand = target.command?.({
       path: output,
       inputs: inputsOf(model),
@@ -110,8 +125,13 @@ export async function quantizeModel(
       peakMemoryBytes,
       ...(check === undefined ? {} : { check }),
       ...(calibration === undefined ? {} : { calibration }),
+      ...(clipped === undefined ? {} : { clipped }),
       ...(nextCommand === undefined ? {} : { nextCommand }),
-      warnings: [...warnings, ...(check === undefined ? [] : checkWarnings(check))],
+      warnings: [
+        ...warnings,
+        ...(check === undefined ? [] : checkWarnings(check)),
+        ...clippingWarnings(clipped ?? []),
+      ],
     };
     return { path: output, report };
   } finally {
@@ -121,19 +141,6 @@ export async function quantizeModel(
 
 function inputsOf({ graph }: Model): Value[] {
   return graph.inputs.filter((value) => value.tensor === undefined);
-}
-
-/** The user's data where there is some, else made-up inputs. */
-function feedsFor(
-  host: Host,
-  file: OpenedModel,
-  model: Model,
-  settings: DataSettings,
-): Feeds[] | Promise<Feeds[]> {
-  const { data, seed } = settings;
-  return data === undefined
-    ? checkFeeds(model, seed)
-    : feedsFromData(host, file, model, dataOptions(settings, data));
 }
 
 /** The names that transformers.js loads for dtype "q8", "q4" and "int8". */

@@ -1,14 +1,15 @@
 // From statistics to a model and ranges ready for a static plan: smoothed where it pays, each range with room for values that nobody has seen.
-import { rangeGrowth } from "../calibrate/estimators.js";
+import { estimateRange, rangeGrowth, type Estimator } from "../calibrate/estimators.js";
 import type { Statistics } from "../calibrate/statistics-file.js";
 import type { TensorStatistics } from "../calibrate/tensor-statistics.js";
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { ChannelFacts } from "../improve/smooth-scales.js";
 import { smooth } from "../improve/smooth.js";
-import { operandOf, type Operand } from "../quant/operands.js";
+import { operandOf } from "../quant/operands.js";
 import type { Range } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
+import type { LoweringOptions } from "../targets/target.js";
 
 export interface Means {
   readonly rows: number;
@@ -19,7 +20,7 @@ export interface Means {
 export interface Ranged {
   /** Sites of the model as it is now. */
   readonly sites: readonly Site[];
-  readonly rangeOf: (site: Site, operand?: Operand) => Range | undefined;
+  readonly rangeOf: NonNullable<LoweringOptions["rangeOf"]>;
   /** Rows and mean per channel of an activation, as it is now. */
   readonly meansOf: (activation: Value) => Means | undefined;
   /** Activations that were smoothed. */
@@ -31,13 +32,26 @@ const LONE_HEADROOM = 1.2;
 /** Most that a range is widened beyond what was seen. */
 const MOST_HEADROOM = 1.5;
 
-/** Smooths `model` in place (where asked), and gives the range of every site's activation. */
+export interface RangeOptions {
+  readonly smooth: boolean;
+  readonly estimator: Estimator;
+}
+
+/** Of activations' codes. */
+const BITS = 8;
+
+/**
+ * Smooths `model` in place (where asked), and gives the range of every operand, for codes of the form that its target has. Min-max works on extremes per channel, which smoothing
+ * rescales. The other estimators need a histogram, which is kept per tensor: they work on activations as they are, and nothing is smoothed. They
+ * choose what to leave out, so that their ranges get no room.
+ */
 export function rangesFrom(
   model: Model,
   sites: readonly Site[],
   { tensors, units }: Statistics,
-  options: { readonly smooth: boolean },
+  { smooth: smoothed, estimator }: RangeOptions,
 ): Ranged {
+  const minMax = estimator.kind === "min-max";
   // Smoothing makes ranges tight; with a single batch nobody knows by how much they will be passed.
   const alone = units < 2;
   const seen = (name: string): TensorStatistics | undefined => {
@@ -47,14 +61,17 @@ export function rangesFrom(
       : tensor;
   };
   const { scales } =
-    options.smooth && !alone
+    smoothed && minMax && !alone
       ? smooth(model, sites, (name) => factsOf(seen(name)))
       : { scales: new Map<string, { source: string; scales: Float32Array }>() };
   const ranges = new Map<string, Range>();
-  const rangeOf = (name: string): Range | undefined => {
+  const rangeOf = (name: string, symmetric: boolean): Range | undefined => {
     const smoothing = scales.get(name);
     const tensor = seen(smoothing?.source ?? name);
-    return tensor && rangeWithRoom(tensor, alone, smoothing?.scales);
+    if (tensor === undefined) return undefined;
+    if (minMax) return rangeWithRoom(tensor, alone, smoothing?.scales);
+    const range = estimateRange(tensor, estimator, { bits: BITS, symmetric });
+    return range.max > range.min ? range : undefined;
   };
   return {
     sites: scales.size === 0 ? sites : findSites(model),
@@ -69,11 +86,12 @@ export function rangesFrom(
         means: means.map((mean, k) => mean / (smoothing?.scales[k] ?? 1)),
       };
     },
-    rangeOf(site, operand = "activation") {
+    rangeOf(site, operand = "activation", { symmetric = false } = {}) {
       const name = operandOf(site, operand)?.name;
       if (name === undefined) return undefined;
-      const range = ranges.get(name) ?? rangeOf(name);
-      if (range !== undefined) ranges.set(name, range);
+      const key = `${symmetric} ${name}`;
+      const range = ranges.get(key) ?? rangeOf(name, symmetric);
+      if (range !== undefined) ranges.set(key, range);
       return range;
     },
   };

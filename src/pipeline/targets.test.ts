@@ -155,6 +155,86 @@ describe("statistics", () => {
     expect(readdirSync(folder)).not.toContain("never.onnx");
     await edition("d.onnx", { target: "tensorrt", residual: "none", stats: at("cpu.json") });
   });
+
+  test("without any one tensor that the target asks for are refused, and the site is named", async () => {
+    const options = { target: "tensorrt", attention: "all", residual: "both" } as const;
+    await statistics("all.json", options);
+    const whole = JSON.parse(readFileSync(at("all.json"), "utf8")) as {
+      tensors: { name: string }[];
+    };
+    const sites = new Set<string | undefined>();
+    for (const { name } of whole.tensors) {
+      const tensors = whole.tensors.filter((each) => each.name !== name);
+      writeFileSync(at("less.json"), JSON.stringify({ ...whole, tensors }));
+      const refused = edition("never.onnx", { ...options, stats: at("less.json") });
+      const message = await refused.then(String, String);
+      expect(message).toContain(`they have no tensor "${name}"`);
+      sites.add(/which site "([^"]+)" reads/.exec(message)?.[1]);
+    }
+    const readers = ["key", "scores", "context", "dense", "dense.residual", "up", "down"];
+    expect(sites).toEqual(new Set([...readers, "down.residual"]));
+  });
+});
+
+describe("ranges", () => {
+  const ranges = async (options: QuantizeOptions) => {
+    await fromData("r.onnx", { ...options, writePlan: at("ranges.json") });
+    const plan = parsePlan(readFileSync(at("ranges.json"), "utf8"));
+    return [...plan.sites.values()].flatMap((site) =>
+      site.quantize
+        ? [site.activation, site.second].flatMap((spec) =>
+            spec === undefined || spec.range === "dynamic" || spec.range.max === 1
+              ? []
+              : [{ symmetric: spec.symmetric === true, ...spec.range }],
+          )
+        : [],
+    );
+  };
+
+  test.each(["mse", "entropy", "percentile:99", "moving-average"])(
+    "by %s are those of the operand's own codes: even where there is no zero point",
+    async (range) => {
+      const even = await ranges({ target: "tensorrt", attention: "all", residual: "both", range });
+      expect(even.length).toBeGreaterThan(10);
+      for (const { symmetric, min, max } of even) expect([symmetric, min]).toEqual([true, -max]);
+      const mixed = await ranges({ target: "openvino", attention: "all", range });
+      expect(new Set(mixed.map(({ symmetric }) => symmetric))).toEqual(new Set([true, false]));
+      for (const { symmetric, min, max } of mixed) expect(min === -max).toBe(symmetric);
+    },
+  );
+
+  test("are held against other rows for each operand that has codes, probabilities aside", async () => {
+    const options = {
+      target: "tensorrt",
+      attention: "all",
+      residual: "both",
+      check: true,
+    } as const;
+    const { clipped = [], sites, warnings } = await fromData("s.onnx", options);
+    const named = (of: string) =>
+      clipped.filter(({ site }) => site === of).map(({ operand }) => operand);
+    expect(named("query")).toEqual(["activation"]);
+    expect(named("scores")).toEqual(["activation", "second"]);
+    expect(named("context")).toEqual(["second"]);
+    expect(named("dense.residual")).toEqual(["activation", "second"]);
+    const inInt8 = sites.filter(({ runs }) => runs === "int8").map(({ name }) => name);
+    expect([...new Set(clipped.map(({ site }) => site))]).toEqual(inInt8);
+    expect(warnings).toEqual([]);
+    // Codes without a zero point hold as much on either side: an end that the plan leaves out is not clipped.
+    await fromData("s.onnx", { ...options, writePlan: at("plan.json") });
+    const plan = readFileSync(at("plan.json"), "utf8").replaceAll(/"min": -[\d.]+/g, '"min": 0');
+    writeFileSync(at("half.json"), plan);
+    const half = await fromData("s.onnx", { ...options, plan: at("half.json") });
+    const shares = new Map(half.clipped?.map((each) => [`${each.site} ${each.operand}`, each]));
+    // Behind the Relu nothing is below 0, so that its range stays what it was.
+    expect(shares.get("down activation")?.share).toBe(0);
+    for (const { share } of shares.values()) expect(share).toBeLessThan(0.05);
+    const narrow = plan.replaceAll(/"max": [\d.]+/g, '"max": 0.01');
+    writeFileSync(at("narrow.json"), narrow);
+    const told = await fromData("s.onnx", { ...options, plan: at("narrow.json") });
+    expect(told.warnings.at(-1)).toMatch(/sites leave the calibrated range/);
+    expect(told.clipped?.find(({ site }) => site === "scores")?.share).toBeGreaterThan(0.5);
+  });
 });
 
 describe("the command line", () => {

@@ -23,7 +23,7 @@ export interface TwoTermsOptions {
 const ROWS = 64;
 
 /** Throws UnsupportedError for a target or a mode that has no such form. */
-export function requireTwoTerms(target: Target, mode: Mode): void {
+function requireTwoTerms(target: Target, mode: Mode): void {
   if (!target.twoTerms)
     throw new UnsupportedError(
       `--accuracy high with --target ${target.name}`,

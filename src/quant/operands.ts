@@ -4,7 +4,8 @@ import type { Range } from "./plan.js";
 import type { Site } from "./sites.js";
 
 /** As a plan calls them. */
-export type Operand = "activation" | "second";
+export const OPERANDS = ["activation", "second"] as const;
+export type Operand = (typeof OPERANDS)[number];
 
 /** The value that a site's plan means by an operand; undefined where the site has none. */
 export function operandOf(site: Site, operand: Operand): Value | undefined {

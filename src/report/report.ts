@@ -57,18 +57,31 @@ export interface QuantizeReport {
   /** The command that makes what the target's runtime loads out of the written file; absent where it loads the file itself. */
   readonly nextCommand?: string | undefined;
   readonly check?: CheckReport | undefined;
+  /** Each operand whose range was found beforehand, on the rows of the check; absent without data. */
+  readonly clipped?: readonly ClippedReport[] | undefined;
   readonly warnings: readonly string[];
+}
+
+/** How much of what a site reads lies outside the range of that operand. */
+export interface ClippedReport {
+  readonly site: string;
+  /** As in the plan: the input of a layer, the left side of a product, what goes around a block; or the other side. */
+  readonly operand: "activation" | "second";
+  /** Of its values, padding left out; 0 … 1. */
+  readonly share: number;
 }
 
 export interface CalibrateReport {
   readonly version: typeof REPORT_VERSION;
   readonly command: "calibrate";
   readonly output: string;
-  /** Batches of the whole sample, and those that are in the file. */
+  /** Units of the whole sample, and those that are in the file: batches of a drawn sample, rows of all data. */
   readonly units: number;
   readonly covered: number;
+  /** Units that an earlier run had done, which was cut off; absent for a merge. */
+  readonly resumed?: number;
   readonly activations: number;
-  /** Rows, those that were cut, and empty texts, of the whole sample; absent for a merge. */
+  /** Rows, those that were cut, and empty texts: of the whole sample, with `samples: "all"` of the shard; absent for a merge. */
   readonly rows?: number;
   readonly truncated?: number;
   readonly empty?: number;

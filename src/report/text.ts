@@ -13,6 +13,9 @@ import { groupSites, totals, type SiteGroup } from "./sites.js";
 import type { Style } from "./style.js";
 import { table, type Cell, type Column } from "./table.js";
 
+/** Rows that were calibrated; absent where statistics were given. */
+type RowsReport = Pick<CalibrateReport, "rows" | "truncated" | "empty">;
+
 const REWRITES: Readonly<Record<string, string>> = {
   gelu: "GELU",
   "nan-guard": "NaN guard",
@@ -43,6 +46,7 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
         ["size", sizes(report.bytesBefore, report.bytesAfter)],
         ["sites", siteTotals(report.sites)],
         ["rewrites", rewrites(report.rewrites)],
+        ["sample", sample(report.calibration ?? {})],
         ["time", `${seconds(total)} (${parts(time)})`],
         ["memory", `${bytes(report.peakMemoryBytes)} at most, before the check`],
         ["check", check(report.check, style)],
@@ -122,21 +126,27 @@ export function optimizeText(report: OptimizeReport, style: Style): string {
 }
 
 export function calibrateText(report: CalibrateReport, style: Style): string {
-  const { rows, truncated = 0, empty = 0 } = report;
-  const cut = truncated === 0 ? "" : `, ${grouped(truncated)} of them cut to the model's length`;
-  const left = empty === 0 ? "" : `, ${grouped(empty)} empty texts left out`;
+  const { resumed = 0 } = report;
   return [
     `${style.colors.bold(printable(report.output))}\n`,
     facts(
       [
-        ["sample", rows === undefined ? "" : `${counted(rows, "row")}${cut}${left}`],
-        ["batches", `${grouped(report.covered)} of ${grouped(report.units)} in the file`],
+        ["sample", sample(report)],
+        ["units", `${grouped(report.covered)} of ${grouped(report.units)} in the file`],
+        ["resumed", resumed === 0 ? "" : `${grouped(resumed)} were done by a run that was cut off`],
         ["activations", grouped(report.activations)],
         ["time", seconds(report.seconds)],
       ],
       style,
     ),
   ].join("");
+}
+
+function sample({ rows, truncated = 0, empty = 0 }: RowsReport): string {
+  if (rows === undefined) return "";
+  const cut = truncated === 0 ? "" : `, ${grouped(truncated)} of them cut to the model's length`;
+  const left = empty === 0 ? "" : `, ${grouped(empty)} empty texts left out`;
+  return `${counted(rows, "row")}${cut}${left}`;
 }
 
 /** Loud, for the standard error stream. */

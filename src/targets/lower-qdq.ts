@@ -4,7 +4,7 @@ import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
 import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { affineOf } from "../quant/affine.js";
-import { operandOf, type Operand } from "../quant/operands.js";
+import { operandOf, OPERANDS, type Operand } from "../quant/operands.js";
 import type { ActivationSpec, Plan, Range, SitePlan } from "../quant/plan.js";
 import { quantizedMatrix, roundedMatrix, type QuantizedMatrix } from "../quant/quantized-matrix.js";
 import type { RoundedWeights } from "../quant/rounded.js";
@@ -81,8 +81,6 @@ export function withSharedRanges(sites: readonly Site[], plan: Plan): Plan {
   });
   return { ...plan, sites: new Map(planned) };
 }
-
-const OPERANDS: readonly Operand[] = ["activation", "second"];
 
 function specsOf(site: Site, plan: Plan): Partial<Record<Operand, ActivationSpec | undefined>> {
   const sitePlan = plan.sites.get(site.name);

@@ -34,8 +34,9 @@ export function proposeAttention(
   if (attention === "values" && !left && !right)
     return inFloat("only products with probabilities were asked for");
   const spec = (operand: Operand, unit: boolean): ActivationSpec | undefined => {
-    const range = unit ? UNIT : options.rangeOf?.(site, operand);
-    return range && { ...(unit ? probability : other), range };
+    const form = unit ? probability : other;
+    const range = unit ? UNIT : options.rangeOf?.(site, operand, form);
+    return range && { ...form, range };
   };
   const [activation, second] = [spec("activation", left), spec("second", right)];
   if (activation === undefined || second === undefined) return inFloat(UNSEEN);
@@ -52,10 +53,10 @@ export function proposeResidual(
   if (residual === "none") return inFloat("residuals were left out");
   const spec = (range: Range | undefined): ActivationSpec | undefined =>
     range && { ...form, range };
-  const activation = spec(rangeOf?.(site, "activation"));
+  const activation = spec(rangeOf?.(site, "activation", form));
   if (activation === undefined) return inFloat(UNSEEN);
   if (residual === "skip") return { kind: site.kind, quantize: true, activation };
-  const second = spec(rangeOf?.(site, "second"));
+  const second = spec(rangeOf?.(site, "second", form));
   return second === undefined
     ? inFloat(UNSEEN)
     : { kind: site.kind, quantize: true, activation, second };

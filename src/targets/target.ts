@@ -2,7 +2,15 @@
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { Operand } from "../quant/operands.js";
-import type { Mode, Plan, Range, SitePlan, WeightForm, WeightRange } from "../quant/plan.js";
+import type {
+  ActivationSpec,
+  Mode,
+  Plan,
+  Range,
+  SitePlan,
+  WeightForm,
+  WeightRange,
+} from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import type { Site } from "../quant/sites.js";
 import type { Finding } from "./lint.js";
@@ -45,8 +53,14 @@ export interface LoweringOptions extends Partial<Choices> {
   readonly blockSize?: number | undefined;
   /** Store embedding tables in INT8. */
   readonly embeddings: boolean;
-  /** The calibrated range of an operand of a site, its activation by default; undefined where none was seen. For static. */
-  readonly rangeOf?: ((site: Site, operand?: Operand) => Range | undefined) | undefined;
+  /** The calibrated range of an operand of a site, its activation by default, for codes of that form, with a free zero point by default; undefined where none was seen. For static. */
+  readonly rangeOf?:
+    | ((
+        site: Site,
+        operand?: Operand,
+        form?: Pick<ActivationSpec, "symmetric">,
+      ) => Range | undefined)
+    | undefined;
   /** Take sites, too, that are too small to gain. */
   readonly small?: boolean;
 }

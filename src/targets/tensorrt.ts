@@ -62,7 +62,7 @@ function proposeLinear(
   site: Site,
   { rangeOf, reduceRange, weightRange }: LoweringOptions,
 ): SitePlan {
-  const range = rangeOf?.(site);
+  const range = rangeOf?.(site, "activation", S8);
   if (range === undefined)
     return { kind: site.kind, quantize: false, reason: "calibration saw no value of its input" };
   const limit = reduceRange ? REDUCED_RANGE : FULL_RANGE;
