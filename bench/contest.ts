@@ -1,5 +1,6 @@
 // Octavo beside the best peer, figure by figure: who is better is said in each row, whoever it is.
-import { columns, figure, type BenchTable } from "./bench.js";
+import type { Column } from "../src/report/table.js";
+import { figure, type BenchTable } from "./bench.js";
 import type { Best } from "./peer-results.js";
 
 export interface Contest {
@@ -25,6 +26,14 @@ export function winner({ ours, peer }: Contest, { better, slack }: Discipline): 
   return gain > 0 ? "Octavo" : peer.name;
 }
 
+const COLUMNS: readonly Column[] = [
+  { title: "" },
+  { title: "Octavo", align: "right" },
+  { title: "best peer", align: "right" },
+  { title: "which" },
+  { title: "better" },
+];
+
 export function contestTable(discipline: Discipline, contests: readonly Contest[]): BenchTable {
   const shown = (value: number | undefined) =>
     value === undefined ? "–" : Number.isNaN(value) ? "fails" : figure(value);
@@ -34,7 +43,7 @@ export function contestTable(discipline: Discipline, contests: readonly Contest[
   const score = `Octavo ${count("Octavo")}, ties ${count("tie")}, peers ${peers}`;
   return {
     title: `${discipline.title} (${discipline.better} is better): ${score}`,
-    columns: columns("", "Octavo", "best peer", "which", "better"),
+    columns: COLUMNS,
     rows: contests.map((contest, i) => [
       contest.subject,
       shown(contest.ours),

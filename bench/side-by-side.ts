@@ -159,7 +159,7 @@ const FASTER: Discipline = {
   slack: 0.05,
 };
 const ZOO: Discipline = {
-  title: "Zoo: signal-to-noise ratio, dB, dynamic",
+  title: "Zoo: signal-to-noise ratio, dB; Octavo without data, peers by any recipe",
   better: "more",
   slack: 0.3,
 };

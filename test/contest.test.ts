@@ -116,7 +116,7 @@ describe("the tables", () => {
     ]);
     expect(page).toBe(
       "# all\n\n- date: 2026-01-02\n\n## seconds (less is better): Octavo 0, ties 0, peers 0\n\n" +
-        "|  | Octavo | best peer | which | better |\n| --- | --: | --: | --: | --: |\n| a \\| b | 1 | – | – | – |\n\n- a note\n",
+        "|  | Octavo | best peer | which | better |\n| --- | --: | --: | --- | --- |\n| a \\| b | 1 | – | – | – |\n\n- a note\n",
     );
   });
 });
