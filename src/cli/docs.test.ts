@@ -90,3 +90,25 @@ test("every dependency is justified, and no other is", () => {
 
 test("docs/REFERENCE.md is what the command line says of itself (npm run docs writes it)", () =>
   expect(read("docs/REFERENCE.md")).toBe(reference()));
+
+test("the README's signal-to-noise ratios are those of docs/BENCHMARKS.md", () => {
+  const rows = (text: string, title: string) =>
+    Object.fromEntries(
+      (text.split(`\n## ${title}\n`)[1]?.split("\n## ")[0] ?? "")
+        .split("\n")
+        .filter((line) => line.includes(" dB "))
+        .map((line) => line.split("|").map((cell) => cell.trim()))
+        .map(([, model = "", ...cells]) => [model, cells] as const),
+    );
+  const benchmarks = read("docs/BENCHMARKS.md");
+  const [dynamic, fixed] = ["dynamic", "static"].map((mode) =>
+    rows(benchmarks, `Accuracy, ${mode} mode`),
+  );
+  const figure = (text = "") => /\d+\.\d/.exec(text)?.[0];
+  const readme = Object.entries(rows(read("README.md"), "Figures"));
+  expect(readme.length).toBeGreaterThan(5);
+  for (const [model, [, , atRunTime, beforehand]] of readme) {
+    expect([model, figure(atRunTime)]).toEqual([model, figure(dynamic?.[model]?.[3])]);
+    expect([model, figure(beforehand)]).toEqual([model, figure(fixed?.[model]?.[0])]);
+  }
+});

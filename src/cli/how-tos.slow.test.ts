@@ -91,7 +91,8 @@ const SCRIPTS: Readonly<Record<string, RegExp>> = {
   "shards.mjs": /^shard 1\/3: .*\nmerged, in another order: the same bytes as one run\n$/s,
   "calibrate-once.mjs":
     /^96 rows, \d+ bytes.*\n8-bit weights: 19 sites in INT8, .* dB\n7-bit weights: 19 sites in INT8, .* dB\n$/s,
-  "weights.mjs": /^int8: 25\.\d % .* dB\nint8-only: 2[56]\.\d % .* dB\nint4: 18\.\d % .* dB\n$/s,
+  "weights.mjs":
+    /^int8: 2[56]\.\d % .* dB\nint8-only: 2[56]\.\d % .* dB\nint4: 1[89]\.\d % .* dB\n$/s,
   "tensorrt.mjs": /^unsupported: .*\n19 × linear in INT8\n.*\ntrtexec --onnx=.*\n$/s,
   "lint.mjs": /^Q\/DQ: .*\n\d+ × stored: activation s8/s,
   "triton.mjs": /model\.onnx\n.*config\.pbtxt\ndocker run .*\ncurl -X POST .*\n$/s,
