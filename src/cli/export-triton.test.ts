@@ -44,7 +44,7 @@ test("prints where the model is, how to start the server and how to ask it", asy
 test("for a GPU prints the command for an engine, too; --json is one object", async () => {
   const options = ["-o", at("repository"), "--name", "m", "--target", "tensorrt"];
   const { stdout } = await octavo(at("model.onnx"), ...options, "--max-batch", "8");
-  expect(stdout).toMatch(/^Or serve an engine.*\n {2}trtexec --onnx=/m);
+  expect(stdout).toMatch(/^Or serve an engine.*\n {2}trtexec --onnx=.* --maxShapes=x:8x32$/m);
   const again = await octavo(at("model.onnx"), ...options, "--json");
   expect(again.status).toBe(1);
   expect(JSON.parse(again.stdout)).toMatchObject({ error: { code: "output-exists" } });

@@ -61,7 +61,13 @@ export async function exportTritonModel(
       repository: host.absolute(output),
       gpu: target === "tensorrt",
     };
-    const engine = { path, inputs: fedInputs(model), maxLength, fp16: false };
+    const engine = {
+      path,
+      inputs: fedInputs(model),
+      maxLength,
+      maxBatch: batched ? settings.maxBatch : undefined,
+      fp16: false,
+    };
     const report: ExportTritonReport = {
       version: REPORT_VERSION,
       command: "export-triton",

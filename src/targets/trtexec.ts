@@ -15,9 +15,10 @@ export function trtexecCommand({
   path,
   inputs,
   maxLength = Infinity,
+  maxBatch,
   fp16,
 }: WrittenEdition): string {
-  const profiles = shapeProfiles(inputs, { maxLength }).map(
+  const profiles = shapeProfiles(inputs, { maxLength, maxBatch }).map(
     (shapes, i) => `--${PROFILES[i]}=${shapes}`,
   );
   const engine = path.replace(/(\.onnx)?$/, ".plan");
