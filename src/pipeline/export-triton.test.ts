@@ -98,6 +98,22 @@ describe("export-triton", () => {
     await session.release();
   });
 
+  test("of an FP16 edition: INT8 where the file says so, an engine of the file's own types", async () => {
+    const data = at("train.jsonl");
+    const rows = [0, 1].map((v) => JSON.stringify({ inputs: { x: [[Array(32).fill(v + 0.5)]] } }));
+    writeFileSync(data, rows.join("\n"));
+    const options = { mode: "static", target: "tensorrt", fp16: true, check: false } as const;
+    await quantize(small(), { ...options, data, output: at("gpu.onnx") });
+    const { report } = await exportTriton(at("gpu.onnx"), {
+      output: at("repository"),
+      target: "tensorrt",
+    });
+    expect(report.warnings).toEqual([]);
+    expect(report.engineCommand).toContain("--stronglyTyped");
+    const text = readFileSync(at("repository", "gpu", "config.pbtxt"), "utf8");
+    expect(text).toMatch(/key: "precision_mode"\s+value: "INT8"/);
+  });
+
   test("overwrites with force alone, and nothing else of the repository", async () => {
     const model = small();
     await exportTriton(model, { output: at("repository"), name: "m" });

@@ -66,7 +66,8 @@ export async function exportTritonModel(
       inputs: fedInputs(model),
       maxLength,
       maxBatch: batched ? settings.maxBatch : undefined,
-      fp16: false,
+      // Such a file holds the types of all that it does.
+      fp16: [...model.graph.initializers()].some(({ dtype }) => dtype === "float16"),
     };
     const report: ExportTritonReport = {
       version: REPORT_VERSION,
