@@ -173,7 +173,7 @@ export function warningText(warning: string, style: Style): string {
 }
 
 /** Names and what they are; those without a text are left out. */
-function facts(
+export function facts(
   rows: readonly (readonly [name: string, text: string | Cell])[],
   style: Style,
 ): string {
