@@ -143,7 +143,7 @@ export function refineScales(
 ): Float32Array {
   const tries = Math.floor(BUDGET / Math.max(8, axis === 0 ? cols : rows));
   if (tries < 2) return scales;
-  if (axis === 0) return refineRows(values, rows, cols, scales, limit, Math.min(tries, 4));
+  if (axis === 0) return refineRows(values, rows, cols, scales, limit, tries);
   const best = scales.slice();
   const lowest = squaredErrors(values, rows, cols, axis, scales, limit);
   for (let t = 0; t < tries; t++) {
