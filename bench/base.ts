@@ -17,11 +17,12 @@ const CLI = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 export async function octavoQuantize(
   model: string,
   output: string,
+  more: readonly string[] = [],
 ): Promise<ProcessRun & { readonly report: QuantizeReport }> {
   if (!existsSync(CLI)) throw new Error(`${CLI} is not there: npm run build`);
   // Replacing a file costs what freeing the old one does, which users of a new name do not pay.
   rmSync(output, { force: true });
-  const args = ["quantize", model, "-o", output, "--no-check", "--force", "--json"];
+  const args = ["quantize", model, "-o", output, "--no-check", "--force", "--json", ...more];
   const run = await timedProcess(process.execPath, [CLI, ...args]);
   return { ...run, report: JSON.parse(run.stdout) as QuantizeReport };
 }

@@ -64,6 +64,28 @@ export function resultText({ tables, bars, notes }: BenchResult, style: Style): 
   return parts.join("\n");
 }
 
+/** The same as a page: what was measured, where and when, then the tables. */
+export function resultMarkdown(
+  name: string,
+  { tables, bars, notes }: BenchResult,
+  conditions: readonly (readonly [name: string, value: string])[],
+): string {
+  const cells = (row: readonly string[]) =>
+    `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  const page = tables.map((one) => {
+    const rule = one.columns.map(({ align }) => (align === "right" ? "--:" : "---"));
+    const heads = one.columns.map(({ title }) => title);
+    return `## ${one.title}\n\n${cells(heads)}${cells(rule)}${one.rows.map((row) => cells(heads.map((_, i) => row[i] ?? ""))).join("")}`;
+  });
+  if (bars.length > 0)
+    page.push(
+      `## Bars\n\n${bars.map((bar) => `- ${bar.what}: ${figure(bar.value)} ${bar.unit}, ${bar.kind} ${figure(bar.bar)} wanted: ${isMet(bar) ? "met" : "MISSED"}\n`).join("")}`,
+    );
+  const list = (lines: readonly string[]) => lines.map((text) => `- ${text}\n`).join("");
+  const head = `# ${name}\n\n${list(conditions.map(([what, value]) => `${what}: ${value}`))}`;
+  return [head, ...page, ...(notes.length > 0 ? [list(notes)] : [])].join("\n");
+}
+
 /** Three digits or more. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return String(value);

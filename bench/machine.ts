@@ -1,5 +1,6 @@
 // The machine: processes timed from outside, what else runs meanwhile, and where large files go.
 import { spawn } from "node:child_process";
+import { createRequire } from "node:module";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -90,11 +91,17 @@ function coreTimes(): { total: number; busy: number } {
   return { total, busy };
 }
 
+function versionOf(manifest: string): string {
+  return (createRequire(import.meta.url)(manifest) as { version: string }).version;
+}
+
 export function machine() {
   return {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),
     node: process.version,
+    octavo: versionOf("../package.json"),
+    onnxruntime: versionOf("onnxruntime-node/package.json"),
     load: loadavg()[0],
   };
 }

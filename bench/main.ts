@@ -1,9 +1,9 @@
-// `npm run bench -- NAME [options]`: measures one thing, prints it, and keeps the figures in bench/out/NAME.json. Without a name: the list.
+// `npm run bench -- NAME [options]`: measures one thing, prints it, and keeps it in bench/out/: NAME.json, and NAME.md as a page. Without a name: the list.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
-import { isMet, resultText, type Bench } from "./bench.js";
+import { isMet, resultMarkdown, resultText, type Bench } from "./bench.js";
 import { calibration } from "./calibrate.js";
 import { evaluateBench } from "./evaluate.js";
 import { run as fuzzRun } from "./fuzz.js";
@@ -12,6 +12,7 @@ import { latency } from "./latency.js";
 import { machine } from "./machine.js";
 import { models } from "./models.js";
 import { openvino } from "./openvino.js";
+import { sideBySide } from "./side-by-side.js";
 import { statics } from "./static.js";
 import { tensorrt } from "./tensorrt.js";
 import { zoo } from "./zoo.js";
@@ -45,6 +46,7 @@ const BENCHES: readonly Bench[] = [
   tensorrt,
   openvino,
   zoo,
+  sideBySide,
   fuzz,
 ];
 
@@ -59,6 +61,7 @@ if (bench === undefined) {
   process.exitCode = name === undefined ? 0 : 2;
 } else {
   const before = machine();
+  const date = new Date().toISOString();
   const result = await bench.run(args);
   process.stdout.write(resultText(result, styleFor(process.stdout, process.env)));
   const folder = fileURLToPath(new URL("out/", import.meta.url));
@@ -67,12 +70,21 @@ if (bench === undefined) {
   const judged = bars.map((bar) => ({ ...bar, met: isMet(bar) }));
   const kept = {
     bench: bench.name,
-    date: new Date().toISOString(),
+    date,
     machine: before,
     bars: judged,
     notes,
     data,
   };
   writeFileSync(`${folder}${bench.name}.json`, `${JSON.stringify(kept, undefined, 2)}\n`);
+  const conditions = [
+    [
+      "machine",
+      `${before.cpu}, ${before.cores} cores, load ${before.load?.toFixed(1)} at the start`,
+    ],
+    ["software", `Octavo ${before.octavo}, onnxruntime ${before.onnxruntime}, Node ${before.node}`],
+    ["date", date.slice(0, 10)],
+  ] as const;
+  writeFileSync(`${folder}${bench.name}.md`, resultMarkdown(bench.about, result, conditions));
   if (!bars.every(isMet)) process.exitCode = 1;
 }

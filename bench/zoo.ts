@@ -37,7 +37,7 @@ export const zoo: Bench = {
     const rows: Row[] = [];
     for (const { name, path } of zooGraphs())
       if (positionals.length === 0 || positionals.includes(name))
-        rows.push(await measured(name, path));
+        rows.push(await measuredGraph(name, path));
     const ratios = rows.map((row) => row.snrDb);
     return {
       tables: [
@@ -69,7 +69,7 @@ export const zoo: Bench = {
   },
 };
 
-async function measured(graph: string, path: string): Promise<Row> {
+export async function measuredGraph(graph: string, path: string): Promise<Row> {
   const output = scratch("zoo", `${graph}.onnx`);
   const { report } = await quantize(path, { output, force: true, check: false });
   const cases = casesOf(shared("zoo", graph, "reference.safetensors"));

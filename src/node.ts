@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { locateModel, readFolder } from "./data/folder.js";
 import { openRecords } from "./data/record-files.js";
 import { PlanError, StatisticsError } from "./errors.js";
@@ -10,6 +10,7 @@ import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
 import { compareModels } from "./pipeline/compare.js";
 import { evaluateFile } from "./pipeline/evaluation.js";
+import { exportTritonModel, type TritonExported } from "./pipeline/export-triton.js";
 import type { Host } from "./pipeline/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
 import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
@@ -18,6 +19,7 @@ import type {
   CalibrateOptions,
   CompareOptions,
   EvaluateFileOptions,
+  ExportTritonOptions,
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
@@ -35,6 +37,8 @@ const host: Host = {
     return { path, folder, ...openModelFile(path) };
   },
   beside: (model, ending) => `${model.replace(/\.onnx$/, "")}${ending}.onnx`,
+  join,
+  absolute: (path) => resolve(path),
   requireWritable,
   write: writeModelFile,
   writeTemporary(model, external) {
@@ -158,6 +162,11 @@ export function optimize(model: string, options: OptimizeOptions = {}): Promise<
   return optimizeModel(host, model, options);
 }
 
+/** Writes a model repository for Triton Inference Server. Throws as `quantize`. */
+export function exportTriton(model: string, options: ExportTritonOptions): Promise<TritonExported> {
+  return exportTritonModel(host, model, options);
+}
+
 export * from "./errors.js";
 export {
   calibrationManifest,
@@ -168,11 +177,13 @@ export type {
   CalibrateOptions,
   CompareOptions,
   EvaluateFileOptions as EvaluateOptions,
+  ExportTritonOptions,
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
 } from "./pipeline/options.js";
 export type { CalibratedFile } from "./pipeline/calibrate.js";
+export type { TritonExported } from "./pipeline/export-triton.js";
 export type { Optimized } from "./pipeline/optimize.js";
 export type { Quantized } from "./pipeline/quantize.js";
 export type { TargetName } from "./targets/all.js";
@@ -183,6 +194,7 @@ export type {
   CheckReport,
   CompareReport,
   EvaluateReport,
+  ExportTritonReport,
   InspectReport,
   OptimizeReport,
   QuantizeReport,

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { reference } from "../../scripts/reference.js";
 import { run } from "./run.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -34,30 +35,38 @@ async function helpOf(command: string): Promise<string> {
   return status === 0 ? text : "";
 }
 
+/** Headings as links name them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 describe.each(documents)("%s", (document) => {
   const text = read(document);
 
   test("links to files and headings that are there", () => {
-    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} -]/gu, "")
-        .replaceAll(" ", "-"),
-    );
     for (const [, to = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(to)) continue;
-      if (to.startsWith("#")) expect(headings).toContain(to.slice(1));
-      else expect(existsSync(join(root, dirname(document), to)), to).toBe(true);
+      const [file = "", heading] = to.split("#");
+      const target = file === "" ? document : join(dirname(document), file);
+      expect(existsSync(join(root, target)), to).toBe(true);
+      if (heading !== undefined) expect(headingsOf(read(target)), to).toContain(heading);
     }
   });
 
   test("shows commands and options that octavo has", async () => {
-    for (const [, command = "", rest = ""] of text.matchAll(/\boctavo ([a-z]+)\b([^`#\n]*)/g)) {
+    for (const [, command = "", rest = ""] of text.matchAll(
+      /\boctavo ([a-z]+(?:-[a-z]+)*)\b([^`#\n]*)/g,
+    )) {
       // Prose goes on after the name.
       if (!/^\s+[./-]|^$/.test(rest)) continue;
       const help = command === "help" ? "help" : await helpOf(command);
       expect(help, `octavo ${command}`).not.toBe("");
-      for (const [option] of rest.matchAll(/(?<=\s)-{1,2}[a-z][a-z-]*/g))
+      for (const [option] of rest.matchAll(/(?<=\s)-{1,2}[a-z][a-z0-9-]*/g))
         expect(help, `octavo ${command}${rest}`).toMatch(new RegExp(`${option}\\b`));
     }
   });
@@ -77,4 +86,29 @@ test("every dependency is justified, and no other is", () => {
   expect(named.toSorted()).toEqual(
     [...Object.keys(dependencies), ...Object.keys(devDependencies)].toSorted(),
   );
+});
+
+test("docs/REFERENCE.md is what the command line says of itself (npm run docs writes it)", () =>
+  expect(read("docs/REFERENCE.md")).toBe(reference()));
+
+test("the README's signal-to-noise ratios are those of docs/BENCHMARKS.md", () => {
+  const rows = (text: string, title: string) =>
+    Object.fromEntries(
+      (text.split(`\n## ${title}\n`)[1]?.split("\n## ")[0] ?? "")
+        .split("\n")
+        .filter((line) => line.includes(" dB "))
+        .map((line) => line.split("|").map((cell) => cell.trim()))
+        .map(([, model = "", ...cells]) => [model, cells] as const),
+    );
+  const benchmarks = read("docs/BENCHMARKS.md");
+  const [dynamic, fixed] = ["dynamic", "static"].map((mode) =>
+    rows(benchmarks, `Accuracy, ${mode} mode`),
+  );
+  const figure = (text = "") => /\d+\.\d/.exec(text)?.[0];
+  const readme = Object.entries(rows(read("README.md"), "Figures"));
+  expect(readme.length).toBeGreaterThan(5);
+  for (const [model, [, , atRunTime, beforehand]] of readme) {
+    expect([model, figure(atRunTime)]).toEqual([model, figure(dynamic?.[model]?.[3])]);
+    expect([model, figure(beforehand)]).toEqual([model, figure(fixed?.[model]?.[0])]);
+  }
 });

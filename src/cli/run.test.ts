@@ -64,7 +64,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const COMMANDS = ["quantize", "inspect", "optimize", "demo"];
+const COMMANDS = ["quantize", "inspect", "optimize", "export-triton", "demo"];
 
 describe("help", () => {
   test.each(COMMANDS)("of %s shows examples, and goes to the standard output", async (command) => {

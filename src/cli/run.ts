@@ -7,6 +7,7 @@ import { calibrateCommand } from "./calibrate.js";
 import { compareCommand } from "./compare.js";
 import { demoCommand } from "./demo.js";
 import { evaluateCommand } from "./evaluate.js";
+import { exportTritonCommand } from "./export-triton.js";
 import { inspectCommand } from "./inspect.js";
 import { Interrupted, type Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
@@ -26,13 +27,12 @@ const COMMANDS = [
   compareCommand,
   inspectCommand,
   optimizeCommand,
+  exportTritonCommand,
   demoCommand,
 ];
 
-/** Runs `octavo` with arguments; resolves to the exit status. */
-export async function run(args: readonly string[], io: Io): Promise<number> {
-  // Errors of the parser are printed at the end, in the form that was asked for.
-  let complaint = "";
+/** The whole command line as data: the parser, help and docs/REFERENCE.md are made from it. */
+export function programOf(io: Io): Command {
   const program = new Command("octavo")
     .description("INT8 editions of Transformers: ONNX in, ONNX out.")
     .version(version(), "-V, --version", "print the version")
@@ -41,6 +41,14 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .addHelpText("after", EXAMPLES)
     .showSuggestionAfterError();
   for (const make of COMMANDS) program.addCommand(make(io));
+  return program;
+}
+
+/** Runs `octavo` with arguments; resolves to the exit status. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  // Errors of the parser are printed at the end, in the form that was asked for.
+  let complaint = "";
+  const program = programOf(io);
   for (const command of [program, ...program.commands])
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
@@ -139,6 +147,8 @@ Examples:
   octavo compare ./my-model small.onnx --data dev.tsv
                                      what changed between two models, and where
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
+  octavo export-triton ./my-model/onnx/model_quantized.onnx -o repository
+                                     a model repository for Triton Inference Server
   octavo demo                        the embedded model, before and after
 
 Every command takes --json: one JSON object on the standard output, and nothing else there.

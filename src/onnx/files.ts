@@ -18,7 +18,7 @@ import { codeOf, FileSource, systemMessage } from "./file-source.js";
 import type { ModelProto } from "./proto.js";
 import type { ByteSource } from "./source.js";
 import { encodeChunks, encodedSize, MAX_PROTOBUF_BYTES } from "./writer.js";
-import { requireFree, writeWhole } from "./write-whole.js";
+import { requireFree, writeWhole, type Output } from "./write-whole.js";
 
 export interface ModelFile {
   readonly source: ByteSource;
@@ -132,6 +132,8 @@ export interface WriteOptions {
   readonly force?: boolean;
   /** Where tensors of the input stand that the messages name as external. They are copied; their files' names are not taken over. */
   readonly external?: ExternalData;
+  /** Texts that belong to the model: written with it, before it. */
+  readonly texts?: readonly { readonly path: string; readonly text: string }[];
   /** For tests: the size that counts as too large for one file. */
   readonly limit?: number;
 }
@@ -147,20 +149,32 @@ export function writeModelFile(
   options: WriteOptions = {},
 ): { bytes: number; files: string[] } {
   const { externalData = "auto", force = false, external, limit = MAX_PROTOBUF_BYTES } = options;
+  const texts = (options.texts ?? []).map(({ path: at, text }) => ({
+    path: at,
+    chunks: () => [new TextEncoder().encode(text)],
+  }));
   const whole = internalize(model, external);
   const size = encodedSize(whole);
   if (externalData !== "always" && size <= limit) {
-    const bytes = writeWhole([{ path, chunks: () => encodeChunks(whole) }], force);
-    return { bytes, files: [path] };
+    return written([...texts, { path, chunks: () => encodeChunks(whole) }], force);
   }
   if (externalData === "never") throw new ModelTooLargeError(size, limit);
   const dataPath = join(dirname(path), `${basename(path).replace(/\.onnx$/, "")}.onnx_data`);
   const layout = externalize(whole, basename(dataPath));
   const left = encodedSize(layout.model);
   if (left > limit) throw new ModelTooLargeError(left, limit);
-  const outputs = [{ path, chunks: () => encodeChunks(layout.model) }];
-  if (layout.pieces.length > 0)
-    outputs.unshift({ path: dataPath, chunks: () => layoutChunks(layout) });
+  const data = { path: dataPath, chunks: () => layoutChunks(layout) };
+  return written(
+    [
+      ...texts,
+      ...(layout.pieces.length > 0 ? [data] : []),
+      { path, chunks: () => encodeChunks(layout.model) },
+    ],
+    force,
+  );
+}
+
+function written(outputs: readonly Output[], force: boolean): { bytes: number; files: string[] } {
   const bytes = writeWhole(outputs, force);
   return { bytes, files: outputs.map((output) => output.path).toReversed() };
 }

@@ -25,13 +25,21 @@ export interface Host {
   open(model: string): OpenedModel;
   /** Where a result goes when nobody says: beside the model, under its name with an ending that runtimes look for. */
   beside(model: string, ending: string): string;
+  /** A path of these parts; `absolute` makes one that holds in every folder. */
+  join(...parts: readonly string[]): string;
+  absolute(path: string): string;
   /** Throws where `path` may not be written: a folder, a file that is being read, or one that exists (without `force`). */
   requireWritable(path: string, force: boolean): void;
   /** Writes a model whole or not at all; returns the bytes and the files. */
   write(
     path: string,
     model: ModelProto,
-    options: { readonly force: boolean; readonly external: ExternalData },
+    options: {
+      readonly force: boolean;
+      readonly external: ExternalData;
+      /** Texts that appear with the model, or not at all. */
+      readonly texts?: readonly { readonly path: string; readonly text: string }[];
+    },
   ): { readonly bytes: number; readonly files: readonly string[] };
   /** A model in a place of its own, for the runtime to load; `release` takes it away. */
   writeTemporary(

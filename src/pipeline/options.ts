@@ -206,6 +206,20 @@ export const compareSchema = v.strictObject({
 
 export type EvaluateFileOptions = v.InferInput<typeof evaluateSchema>;
 export type CompareOptions = v.InferInput<typeof compareSchema>;
+
+export const exportTritonSchema = v.strictObject({
+  ...calls,
+  target,
+  /** The model repository; the model becomes a folder in it. */
+  output: path,
+  /** The model's name on the server; default: that of its folder or file. */
+  name: v.optional(v.pipe(v.string(), v.regex(/^\w[\w.-]*$/, "letters, digits, ., - and _"))),
+  /** Requests that the server may put together at most; 0 for none. */
+  maxBatch: v.optional(whole, 32),
+  force: flag(false),
+});
+
+export type ExportTritonOptions = v.InferInput<typeof exportTritonSchema>;
 export type QuantizeOptions = v.InferInput<typeof quantizeSchema>;
 export type CalibrateOptions = v.InferInput<typeof calibrateSchema>;
 export type InspectOptions = v.InferInput<typeof inspectSchema>;

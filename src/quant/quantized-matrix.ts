@@ -16,8 +16,6 @@ export interface MatrixFormat {
   readonly transpose: boolean;
   /** Largest code. */
   readonly limit: number;
-  /** Look for better scales than those of the largest values, which takes time with many channels; default: yes. */
-  readonly refine?: boolean;
   /** What scales span: all values where left out. */
   readonly range?: WeightRange | undefined;
 }
@@ -49,10 +47,7 @@ export function quantizedMatrix(
   const scalesOf = (values: Float32Array): Float32Array => {
     if (kept !== undefined) return kept;
     const widest = channelScales(values, rows, cols, channelAxis, limit, onBad(values));
-    const refined =
-      format.refine === false
-        ? widest
-        : refineScales(values, rows, cols, channelAxis, widest, limit);
+    const refined = refineScales(values, rows, cols, channelAxis, widest, limit);
     kept = range === "mse" ? mseScales(values, rows, cols, channelAxis, refined, limit) : refined;
     return kept;
   };

@@ -143,6 +143,7 @@ export function refineScales(
 ): Float32Array {
   const tries = Math.floor(BUDGET / Math.max(8, axis === 0 ? cols : rows));
   if (tries < 2) return scales;
+  if (axis === 0) return refineRows(values, rows, cols, scales, limit, tries);
   const best = scales.slice();
   const lowest = squaredErrors(values, rows, cols, axis, scales, limit);
   for (let t = 0; t < tries; t++) {
@@ -156,6 +157,50 @@ export function refineScales(
     });
   }
   return best;
+}
+
+/** The same for channels that are rows, one after the other: a table has millions of them. */
+function refineRows(
+  values: Float32Array,
+  rows: number,
+  cols: number,
+  scales: Float32Array,
+  limit: number,
+  tries: number,
+): Float32Array {
+  const best = scales.slice();
+  for (let r = 0; r < rows; r++) {
+    const [start, end] = [r * cols, (r + 1) * cols];
+    const widest = scales[r] as number;
+    let lowest = rowError(values, start, end, widest, limit);
+    for (let t = 0; t < tries; t++) {
+      const beyond = LOWEST + ((HIGHEST - LOWEST) * t) / (tries - 1);
+      const tried = Math.fround((widest * limit) / (limit + beyond));
+      const error = rowError(values, start, end, tried, limit);
+      if (!(error < lowest)) continue;
+      lowest = error;
+      best[r] = tried;
+    }
+  }
+  return best;
+}
+
+function rowError(
+  values: Float32Array,
+  start: number,
+  end: number,
+  scale: number,
+  limit: number,
+): number {
+  const inverse = 1 / scale;
+  let error = 0;
+  for (let i = start; i < end; i++) {
+    const steps = (values[i] as number) * inverse;
+    const q = steps + ROUNDER - ROUNDER;
+    const rest = steps - (q > limit ? limit : q < -limit ? -limit : q);
+    error += rest * rest;
+  }
+  return error * scale * scale;
 }
 
 /** Σ (w − scale · code)² of each channel, codes held within ±limit. */

@@ -157,6 +157,30 @@ export interface OptimizeReport {
   readonly warnings: readonly string[];
 }
 
+export interface ExportTritonReport {
+  readonly version: typeof REPORT_VERSION;
+  readonly command: "export-triton";
+  readonly model: string;
+  /** The model repository. */
+  readonly output: string;
+  /** The model's name on the server. */
+  readonly name: string;
+  readonly target: string;
+  /** Files that were written, the model first. */
+  readonly files: readonly string[];
+  readonly bytes: number;
+  /** Requests in a batch at most; 0 where the server puts none together. */
+  readonly maxBatch: number;
+  /** Starts the server. */
+  readonly startCommand: string;
+  /** Asks it something. */
+  readonly requestCommand: string;
+  /** Builds an engine to be served in place of the file; of target tensorrt alone. */
+  readonly engineCommand?: string | undefined;
+  readonly seconds: number;
+  readonly warnings: readonly string[];
+}
+
 /** One edition of the demo's model. */
 export interface EditionReport {
   readonly bytes: number;

@@ -2,6 +2,7 @@
 import { agreement, changeText } from "./evaluation-text.js";
 import { bytes, counted, decibels, grouped, percent, printable, seconds, shape } from "./format.js";
 import type {
+  CalibrationReport,
   CalibrateReport,
   CheckReport,
   InspectReport,
@@ -48,6 +49,7 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
         ["sites", siteTotals(report.sites)],
         ["rewrites", rewrites(report.rewrites)],
         ["sample", sample(report.calibration ?? {})],
+        ["improved", improvements(report.calibration)],
         ["time", `${seconds(total)} (${parts(time)})`],
         ["memory", `${bytes(report.peakMemoryBytes)} at most, before the check`],
         ["check", check(report.check, style)],
@@ -146,6 +148,21 @@ export function calibrateText(report: CalibrateReport, style: Style): string {
   ].join("");
 }
 
+function improvements(calibration: CalibrationReport | undefined): string {
+  if (calibration === undefined) return "";
+  const { smoothed, rounded, corrected, twoTerms } = calibration;
+  const parts: readonly (readonly [count: number, one: string, done: string, many?: string])[] = [
+    [smoothed, "activation", "smoothed"],
+    [rounded, "weight", "rounded on data"],
+    [corrected, "bias", "corrected", "biases"],
+    [twoTerms, "activation", "in two terms"],
+  ];
+  return parts
+    .filter(([count]) => count > 0)
+    .map(([count, one, done, many]) => `${counted(count, one, many)} ${done}`)
+    .join(", ");
+}
+
 function sample({ rows, truncated = 0, empty = 0 }: RowsReport): string {
   if (rows === undefined) return "";
   const cut = truncated === 0 ? "" : `, ${grouped(truncated)} of them cut to the model's length`;
@@ -160,7 +177,7 @@ export function warningText(warning: string, style: Style): string {
 }
 
 /** Names and what they are; those without a text are left out. */
-function facts(
+export function facts(
   rows: readonly (readonly [name: string, text: string | Cell])[],
   style: Style,
 ): string {

@@ -206,7 +206,6 @@ class Lowering {
         channelAxis: 0,
         transpose: false,
         limit: FULL_RANGE,
-        refine: false,
       } as const;
       const matrix = quantizedMatrix(initializer, rows * blocks, block, {
         ...format,

@@ -81,6 +81,8 @@ export interface WrittenEdition {
   /** Tokens of a row at most, where the model's tables end. */
   readonly maxLength: number | undefined;
   readonly fp16: boolean;
+  /** Rows of the largest batch; default: what is usual. */
+  readonly maxBatch?: number | undefined;
 }
 
 export interface Target {

@@ -15,13 +15,12 @@ export function trtexecCommand({
   path,
   inputs,
   maxLength = Infinity,
+  maxBatch,
   fp16,
 }: WrittenEdition): string {
-  const profiles = inputs.some(({ shape }) => shape?.some(isFree) === true)
-    ? PROFILES.map(
-        (name, i) => `--${name}=${inputs.map((input) => sized(input, i, maxLength)).join(",")}`,
-      )
-    : [];
+  const profiles = shapeProfiles(inputs, { maxLength, maxBatch }).map(
+    (shapes, i) => `--${PROFILES[i]}=${shapes}`,
+  );
   const engine = path.replace(/(\.onnx)?$/, ".plan");
   return [
     "trtexec",
@@ -32,18 +31,34 @@ export function trtexecCommand({
   ].join(" ");
 }
 
+/**
+ * The smallest, the usual and the largest shape of every input as TensorRT's tools spell them (`ids:1x1,mask:1x1`); none where all dims are fixed.
+ * The largest has `maxBatch` as its free first dims; `maxLength` bounds the other free ones.
+ */
+export function shapeProfiles(
+  inputs: readonly Value[],
+  { maxLength = Infinity, maxBatch }: { maxLength?: number; maxBatch?: number | undefined } = {},
+): string[] {
+  if (!inputs.some(({ shape }) => shape?.some(isFree) === true)) return [];
+  const batches = maxBatch === undefined ? BATCH : [1, Math.min(8, maxBatch), maxBatch];
+  return batches.map((batch, i) => {
+    const length = Math.min(LENGTH[i] ?? 1, maxLength);
+    return inputs.map((input) => sized(input, batch, length)).join(",");
+  });
+}
+
 function isFree(dim: Dim): boolean {
   return typeof dim !== "number";
 }
 
-function sized({ name, shape = [] }: Value, profile: number, longest: number): string {
-  const free = (axis: number): number =>
-    axis === 0 ? (BATCH[profile] ?? 1) : Math.min(LENGTH[profile] ?? 1, longest);
-  const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : free(axis)));
+function sized({ name, shape = [] }: Value, batch: number, length: number): string {
+  const dims = shape.map((dim, axis) =>
+    typeof dim === "number" ? dim : axis === 0 ? batch : length,
+  );
   return `${name}:${dims.join("x")}`;
 }
 
 /** As a POSIX shell takes it for one word. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,0 +1,122 @@
+// Commands of the documents and scripts of examples/ as a reader runs them, on the demo's model: child processes against the built package.
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const demo = join(root, "examples", "demo-reviews");
+const main = join(root, "dist", "cli", "main.js");
+let folder = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "octavo-how-to-"));
+  if (!existsSync(main))
+    execFileSync(process.execPath, [join(root, "scripts", "build.mjs")], { cwd: root });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** As a reader's project: the demo under the name of the documents, and some of its reviews. */
+function project(): string {
+  const place = mkdtempSync(join(folder, "project-"));
+  cpSync(demo, join(place, "my-model"), { recursive: true });
+  const [, ...rows] = readFileSync(join(demo, "reviews.tsv"), "utf8").trimEnd().split("\n");
+  const lines = rows.slice(0, 16).map((row) => JSON.stringify({ text: row.split("\t")[0] }));
+  writeFileSync(join(place, "train.jsonl"), lines.join("\n"));
+  mkdirSync(join(place, "texts"));
+  writeFileSync(join(place, "texts", "train.jsonl"), lines.join("\n"));
+  return place;
+}
+
+function node(cwd: string, ...args: string[]) {
+  return spawnSync(process.execPath, args, {
+    cwd,
+    env: { ...process.env, TMPDIR: folder, ORT_DISABLE_TELEMETRY: "1" },
+    encoding: "utf8",
+  });
+}
+
+/** The octavo commands of a document's shell blocks as arguments. */
+function commandsOf(document: string): string[][] {
+  const blocks = readFileSync(join(root, document), "utf8").matchAll(/^```sh\n(.*?)^```$/gms);
+  const lines = [...blocks].flatMap(([, block = ""]) => block.split("\n"));
+  return lines.flatMap((line) => {
+    const [, rest] = /^npx octavo (.*)$/.exec(line) ?? [];
+    if (rest === undefined) return [];
+    const command = rest.replace(/\s+#.*$/, "");
+    return [
+      [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? ""),
+    ];
+  });
+}
+
+describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
+  test("shows commands that run, one after the other", () => {
+    const place = project();
+    // What the README takes from other machines and tools.
+    for (const i of [1, 2]) {
+      const shard = ["--shard", `${i}/2`, "-o", `part${i}.json`];
+      node(place, main, "calibrate", "my-model", "--data", "train.jsonl", ...shard);
+    }
+    const gpu = ["--mode", "static", "--target", "tensorrt", "-o", "gpu.onnx"];
+    node(place, main, "quantize", "my-model", "--data", "train.jsonl", ...gpu);
+
+    const commands = commandsOf(document);
+    expect(commands.length).toBeGreaterThan(10);
+    for (const command of commands) {
+      // Results of the commands before may stand in the way.
+      const force = ["inspect", "help"].includes(command[0] ?? "") ? [] : ["--force"];
+      const { status, stderr } = node(place, main, ...command, ...force);
+      expect([command.join(" "), status, status === 0 ? "" : stderr]).toEqual([
+        command.join(" "),
+        0,
+        "",
+      ]);
+    }
+  });
+});
+
+const SCRIPTS: Readonly<Record<string, RegExp>> = {
+  "shards.mjs": /^shard 1\/3: .*\nmerged, in another order: the same bytes as one run\n$/s,
+  "calibrate-once.mjs":
+    /^96 rows, \d+ bytes.*\n8-bit weights: 19 sites in INT8, .* dB\n7-bit weights: 19 sites in INT8, .* dB\n$/s,
+  "weights.mjs":
+    /^int8: 2[56]\.\d % .* dB\nint8-only: 2[56]\.\d % .* dB\nint4: 1[89]\.\d % .* dB\n$/s,
+  "tensorrt.mjs": /^unsupported: .*\n19 × linear in INT8\n.*\ntrtexec --onnx=.*\n$/s,
+  "lint.mjs": /^Q\/DQ: .*\n\d+ × stored: activation s8/s,
+  "triton.mjs": /model\.onnx\n.*config\.pbtxt\ndocker run .*\ncurl -X POST .*\n$/s,
+};
+
+describe("examples", () => {
+  test.each(Object.entries(SCRIPTS))("%s does what it says", (script, expected) => {
+    const { status, stdout, stderr } = node(folder, join(root, "examples", script));
+    expect([status, status === 0 ? "" : stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(expected);
+  });
+
+  test("every script is run by a test", () => {
+    const scripts = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".mjs"));
+    const elsewhere = readFileSync(new URL("examples.test.ts", import.meta.url), "utf8");
+    const untested = scripts.filter(
+      (name) => !(name in SCRIPTS) && !elsewhere.includes(`"${name}"`),
+    );
+    expect(untested).toEqual([]);
+  });
+
+  test("every script is named in a document", () => {
+    const howTos = readFileSync(join(root, "docs", "HOWTO.md"), "utf8");
+    const scripts = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".mjs"));
+    for (const script of scripts) expect(howTos).toContain(`(../examples/${script})`);
+  });
+});

@@ -1,0 +1,131 @@
+// The verb export-triton: a model, as it is, in a model repository for Triton Inference Server, and how to start it.
+import { OptionError } from "../errors.js";
+import { importModel } from "../graph/import.js";
+import type { Model } from "../graph/model.js";
+import { decodeModel } from "../onnx/reader.js";
+import { inferTypes } from "../ops/infer.js";
+import { quantizedForm } from "../quant/already.js";
+import { REPORT_VERSION, type ExportTritonReport } from "../report/report.js";
+import { maxLengthOf } from "../runtime/length.js";
+import { requestCommand, startCommand, type Serving } from "../targets/triton-commands.js";
+import { fedInputs, foreignToTensorrt, tritonConfig, tritonModel } from "../targets/triton.js";
+import { trtexecCommand } from "../targets/trtexec.js";
+import type { Host, OpenedModel } from "./host.js";
+import { checkOptions, exportTritonSchema, type ExportTritonOptions } from "./options.js";
+
+export interface TritonExported {
+  /** The model repository. */
+  readonly path: string;
+  readonly report: ExportTritonReport;
+}
+
+/**
+ * Writes NAME/config.pbtxt and NAME/1/model.onnx into the repository, whole or not at all; the model's bytes stay what they are, data beside it
+ * is taken along. Throws an OctavoError for everything that is the user's to mend, UnsupportedError for inputs that Triton cannot take.
+ */
+export async function exportTritonModel(
+  host: Host,
+  input: string,
+  options: ExportTritonOptions,
+): Promise<TritonExported> {
+  const settings = checkOptions(exportTritonSchema, options);
+  const { output, target, force, signal, onProgress = () => undefined } = settings;
+  const start = host.now();
+  const file = host.open(input);
+  try {
+    const name = settings.name ?? nameFor(host, file);
+    const folder = host.join(output, name);
+    const [config, path] = [
+      host.join(folder, "config.pbtxt"),
+      host.join(folder, "1", "model.onnx"),
+    ];
+    for (const each of [config, path]) host.requireWritable(each, force);
+    onProgress({ step: "reading", done: 0, total: 0 });
+    const proto = decodeModel(file.source);
+    const model = importModel(proto, file.external);
+    inferTypes(model);
+    const served = tritonModel(model);
+    const batched = served.unbatched === undefined && settings.maxBatch > 0;
+    const maxLength = maxLengthOf(model);
+    const text = tritonConfig(model, { name, target, maxBatch: settings.maxBatch, maxLength });
+
+    signal?.throwIfAborted();
+    onProgress({ step: "writing", done: 0, total: 0 });
+    const written = host.write(path, proto, {
+      force,
+      external: file.external,
+      texts: [{ path: config, text }],
+    });
+    const serving: Serving = {
+      name,
+      repository: host.absolute(output),
+      gpu: target === "tensorrt",
+    };
+    const engine = {
+      path,
+      inputs: fedInputs(model),
+      maxLength,
+      maxBatch: batched ? settings.maxBatch : undefined,
+      // Such a file holds the types of all that it does.
+      fp16: [...model.graph.initializers()].some(({ dtype }) => dtype === "float16"),
+    };
+    const report: ExportTritonReport = {
+      version: REPORT_VERSION,
+      command: "export-triton",
+      model: file.path,
+      output,
+      name,
+      target,
+      files: written.files,
+      bytes: written.bytes,
+      maxBatch: batched ? settings.maxBatch : 0,
+      startCommand: startCommand(serving),
+      requestCommand: requestCommand(serving, served.inputs),
+      ...(target === "tensorrt" ? { engineCommand: trtexecCommand(engine) } : {}),
+      seconds: host.now() - start,
+      warnings: [...warningsFor(model, target, batched), ...unbatchedWarning(served.unbatched)],
+    };
+    return { path: output, report };
+  } finally {
+    file.close();
+  }
+}
+
+/** `bert-sst2` of `bert-sst2/onnx/model.onnx`; a file outside of a model's folder lends its own name. */
+function nameFor(host: Host, { path, folder }: OpenedModel): string {
+  const parts = host.absolute(folder ?? path).split(/[\\/]+/);
+  const name = (parts.at(-1) ?? "").replace(/\.onnx$/, "");
+  if (/^\w[\w.-]*$/.test(name)) return name;
+  throw new OptionError(
+    "name",
+    `taken from "${name}"`,
+    "letters, digits, ., - and _ (give it with --name)",
+  );
+}
+
+function warningsFor(model: Model, target: string, batched: boolean): string[] {
+  const warnings: string[] = [];
+  const form = quantizedForm(model);
+  if (form === undefined)
+    warnings.push(
+      "This is the float model. To serve an INT8 edition, name its file, such as onnx/model_quantized.onnx.",
+    );
+  const foreign = target === "tensorrt" ? foreignToTensorrt(model) : "";
+  if (foreign !== "")
+    warnings.push(
+      `TensorRT has no ${foreign}: these run outside of it, one by one. Write the edition with ` +
+        "octavo quantize --mode static --target tensorrt.",
+    );
+  if (batched && form?.includes("DynamicQuantizeLinear") === true)
+    warnings.push(
+      "The ranges of this dynamic edition are found over a whole batch, so an answer depends a little on the requests that share it. " +
+        "Static editions answer the same always; --max-batch 1 keeps requests apart.",
+    );
+  return warnings;
+}
+
+function unbatchedWarning(reason: string | undefined): string[] {
+  return reason === undefined
+    ? []
+    : [`Requests are not put together into batches (max_batch_size 0): ${reason}.`];
+}
