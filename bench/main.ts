@@ -6,6 +6,7 @@ import { base } from "./base.js";
 import { isMet, resultMarkdown, resultText, type Bench } from "./bench.js";
 import { calibration } from "./calibrate.js";
 import { run as fuzzRun } from "./fuzz.js";
+import { itself } from "./itself.js";
 import { large } from "./large.js";
 import { latency } from "./latency.js";
 import { machine } from "./machine.js";
@@ -39,6 +40,7 @@ const BENCHES: readonly Bench[] = [
   calibration,
   large,
   latency,
+  itself,
   models,
   statics,
   tensorrt,
