@@ -7,6 +7,7 @@ import { isMet, resultMarkdown, resultText, type Bench } from "./bench.js";
 import { calibration } from "./calibrate.js";
 import { evaluateBench } from "./evaluate.js";
 import { run as fuzzRun } from "./fuzz.js";
+import { itself } from "./itself.js";
 import { large } from "./large.js";
 import { latency } from "./latency.js";
 import { machine } from "./machine.js";
@@ -40,6 +41,7 @@ const BENCHES: readonly Bench[] = [
   calibration,
   large,
   latency,
+  itself,
   models,
   evaluateBench,
   statics,

@@ -48,5 +48,7 @@ export type {
   ResidualChoice,
   Target,
 } from "./targets/target.js";
+export { reportPage } from "./report/page.js";
+export { parseReport, type PageReport, type Parsed } from "./report/schema.js";
 export type { SiteReport } from "./report/report.js";
 export * from "./errors.js";

@@ -1,21 +1,25 @@
 // Octavo for Node: the verbs, bound to files and to onnxruntime-node.
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { locateModel, readFolder } from "./data/folder.js";
 import { openRecords } from "./data/record-files.js";
-import { PlanError, StatisticsError } from "./errors.js";
+import { DataError, PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
 import { compareModels } from "./pipeline/compare.js";
 import { evaluateFile } from "./pipeline/evaluation.js";
 import { exportTritonModel, type TritonExported } from "./pipeline/export-triton.js";
+import { benchmarkModels } from "./pipeline/benchmark.js";
 import type { Host } from "./pipeline/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
 import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
 import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
 import type {
+  BenchmarkOptions,
   CalibrateOptions,
   CompareOptions,
   EvaluateFileOptions,
@@ -23,15 +27,27 @@ import type {
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
+  ReportOptions,
 } from "./pipeline/options.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
-import type { CompareReport, EvaluateReport, InspectReport } from "./report/report.js";
+import { pageOf, type Page } from "./pipeline/report.js";
+import type {
+  BenchmarkReport,
+  CompareReport,
+  EvaluateReport,
+  InspectReport,
+} from "./report/report.js";
 import { ortNode } from "./runtime/ort-node.js";
+import { ortWeb } from "./runtime/ort-web.js";
 
 const HASHED_AT_ONCE = 2 ** 24;
 
+/** What the commands write with --json, as `octavo report` looks for it in a folder. */
+const REPORT_FILES = ["report.json", "evaluate.json", "compare.json", "benchmark.json"];
+
 const host: Host = {
   runtime: ortNode,
+  runtimeNamed: (name) => (name === "onnxruntime-web" ? ortWeb() : Promise.resolve(ortNode)),
   open(model) {
     const { path, folder } = locateModel(model);
     return { path, folder, ...openModelFile(path) };
@@ -42,8 +58,7 @@ const host: Host = {
   requireWritable,
   write: writeModelFile,
   writeTemporary(model, external) {
-    const folder = mkdtempSync(join(tmpdir(), "octavo-"));
-    const release = () => rmSync(folder, { recursive: true, force: true });
+    const { path: folder, release } = temporaryFolder();
     try {
       const path = join(folder, "model.onnx");
       writeModelFile(path, model, { external });
@@ -53,6 +68,7 @@ const host: Host = {
       throw error;
     }
   },
+  temporaryFolder,
   records: (paths, columns) => openRecords(paths, { columns }),
   folderFiles: readFolder,
   writeText: writeTextFile,
@@ -68,6 +84,16 @@ const host: Host = {
   remove(files) {
     for (const file of files) rmSync(file, { force: true });
   },
+  octavo: runOctavo,
+  environment: ({ name, version }) => ({
+    octavo: ownVersion(),
+    runtime: `${name} ${version}`,
+    node: process.versions.node,
+    system: `${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: availableParallelism(),
+  }),
+  readReports,
   peakMemory,
   now: () => performance.now() / 1000,
 };
@@ -76,6 +102,43 @@ function noStatistics(path: string) {
   return (detail: string) =>
     new StatisticsError(detail, "a file of octavo calibrate", "Name another.", path);
 }
+
+function temporaryFolder() {
+  const path = mkdtempSync(join(tmpdir(), "octavo-"));
+  return { path, release: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+function runOctavo(args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
+  // Beside this file; where that is a source, as built.
+  const here = fileURLToPath(new URL("cli/main.js", import.meta.url));
+  const built = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+  const main = existsSync(here) ? here : built;
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [main, ...args],
+      { maxBuffer: 2 ** 26, ...(signal && { signal }) },
+      (_, stdout) => resolve(stdout),
+    );
+  });
+}
+
+function ownVersion(): string {
+  const path = fileURLToPath(new URL("../package.json", import.meta.url));
+  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
+}
+
+function readReports(path: string): { path: string; text: string }[] {
+  const read = (file: string) => ({
+    path: file,
+    text: readText(file, (detail) => new DataError(file, undefined, detail, EXPECTED_REPORTS)),
+  });
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [read(path)];
+  const there = REPORT_FILES.map((name) => join(path, name)).filter((file) => existsSync(file));
+  if (there.length > 0) return there.map(read);
+  throw new DataError(path, undefined, "the folder holds no report", EXPECTED_REPORTS);
+}
+const EXPECTED_REPORTS = `a report in JSON, or a folder with ${REPORT_FILES.join(", ")} (or some of them)`;
 
 /** Linux counts what a large parent had before it started this process into `maxRSS`; the process's own peak stands in its status. */
 function peakMemory(): number {
@@ -167,6 +230,29 @@ export function exportTriton(model: string, options: ExportTritonOptions): Promi
   return exportTritonModel(host, model, options);
 }
 
+/**
+ * Times models in turn, round by round, against the first of them; the memory of each is measured in a process of its own. Throws as
+ * `quantize`, and OptionError for a shape that a model has too few positions for.
+ *
+ * @example
+ * const { timings } = await benchmark(["model.onnx", "model_quantized.onnx"], { shapes: ["8x128"] });
+ * console.log(timings.map(({ median, ratio }) => [median, ratio.value]));
+ */
+export function benchmark(
+  models: readonly string[],
+  options: BenchmarkOptions = {},
+): Promise<BenchmarkReport> {
+  return benchmarkModels(host, models, options);
+}
+
+/**
+ * One HTML page from reports: a JSON file, or a folder with report.json, evaluate.json, compare.json, benchmark.json or some of them. Throws
+ * DataError for what is no report, OptionError, and as writing does.
+ */
+export function report(from: string, options: ReportOptions = {}): Page {
+  return pageOf(host, from, options);
+}
+
 export * from "./errors.js";
 export {
   calibrationManifest,
@@ -174,6 +260,7 @@ export {
   type ManifestOptions,
 } from "./pipeline/manifest.js";
 export type {
+  BenchmarkOptions,
   CalibrateOptions,
   CompareOptions,
   EvaluateFileOptions as EvaluateOptions,
@@ -181,7 +268,9 @@ export type {
   InspectOptions,
   OptimizeOptions,
   QuantizeOptions,
+  ReportOptions,
 } from "./pipeline/options.js";
+export type { Page } from "./pipeline/report.js";
 export type { CalibratedFile } from "./pipeline/calibrate.js";
 export type { TritonExported } from "./pipeline/export-triton.js";
 export type { Optimized } from "./pipeline/optimize.js";
@@ -189,6 +278,7 @@ export type { Quantized } from "./pipeline/quantize.js";
 export type { TargetName } from "./targets/all.js";
 export type { OnProgress, Progress } from "./report/progress.js";
 export type {
+  BenchmarkReport,
   CalibrateReport,
   ChangeReport,
   CheckReport,

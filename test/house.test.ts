@@ -31,10 +31,11 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "node:fs":
     "onnx/file-source.ts onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
   "node:path": "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
+  "node:child_process": "node.ts",
   "node:crypto": "node.ts",
   "node:module": "runtime/ort-node.ts cli/",
   "node:os": "node.ts cli/",
-  "node:url": "cli/",
+  "node:url": "node.ts cli/",
   "onnxruntime-node": "runtime/ort-node.ts",
   "onnxruntime-web": "runtime/ort-web.ts",
   "@huggingface/tokenizers": "data/pieces.ts",
@@ -43,7 +44,7 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   commander: "cli/",
   picocolors: "report/style.ts",
   valibot:
-    "quant/plan.ts calibrate/statistics-file.ts calibrate/statistics-tensor.ts pipeline/options.ts",
+    "quant/plan.ts calibrate/statistics-file.ts calibrate/statistics-tensor.ts pipeline/options.ts report/",
 };
 
 const words = (text = ""): readonly string[] => text.split(" ").filter((word) => word !== "");

@@ -1,5 +1,6 @@
 // Runs a command's work with its progress line, and prints its report: as JSON or as text, warnings apart from it.
 import { progressLine, type OnProgress } from "../report/progress.js";
+import { reportJson } from "../report/json.js";
 import { styleFor, type Style } from "../report/style.js";
 import { warningText } from "../report/text.js";
 import type { CommonOptions, Io } from "./io.js";
@@ -25,7 +26,7 @@ export async function present<Report extends object>(
 
 /** The one JSON object of a command. */
 export function print(io: Io, value: object): void {
-  io.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  io.stdout.write(`${reportJson(value)}\n`);
 }
 
 function warningsOf(report: object): readonly string[] {

@@ -40,6 +40,8 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly exclude?: string[];
   readonly plan?: string;
   readonly writePlan?: string;
+  readonly report?: string;
+  readonly steps?: boolean;
   readonly check: boolean;
   readonly eval?: string[];
   readonly task?: TaskName;
@@ -105,6 +107,12 @@ export function quantizeCommand(io: Io): Command {
     )
     .option("--plan <file>", "use this plan instead of the default one", named)
     .option("--write-plan <file>", "write the plan, to read it, edit it and pass it back", named)
+    .option("--steps", "make it again without each step, and tell in the report what it gave")
+    .option(
+      "--report <file>",
+      "write the report: a page (.html) or its data (.json), as octavo report makes it",
+      named,
+    )
     .option("--fp16", "write what is not quantized in FP16, for tensorrt")
     .option("--no-check", "do not compare the result with the float model")
     .option(
@@ -162,5 +170,6 @@ Examples:
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit
   octavo quantize ./my-model --plan plan.json           … and to pass back
   octavo quantize ./my-model --eval dev.tsv             accuracy before and after, with intervals
+  octavo quantize ./my-model --report report.html       one page: sizes, errors, what runs where
   octavo quantize ./my-model --json | jq .check.snrDb   for scripts
 `;

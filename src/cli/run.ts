@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { OctavoError } from "../errors.js";
 import { styleFor } from "../report/style.js";
+import { benchmarkCommand } from "./benchmark.js";
 import { calibrateCommand } from "./calibrate.js";
 import { compareCommand } from "./compare.js";
 import { demoCommand } from "./demo.js";
@@ -12,6 +13,7 @@ import { inspectCommand } from "./inspect.js";
 import { Interrupted, type Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
 import { quantizeCommand } from "./quantize.js";
+import { reportCommand } from "./report.js";
 
 /** Exit statuses: part of the contract. */
 const DONE = 0;
@@ -27,6 +29,8 @@ const COMMANDS = [
   compareCommand,
   inspectCommand,
   optimizeCommand,
+  benchmarkCommand,
+  reportCommand,
   exportTritonCommand,
   demoCommand,
 ];
@@ -149,6 +153,8 @@ Examples:
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
   octavo export-triton ./my-model/onnx/model_quantized.onnx -o repository
                                      a model repository for Triton Inference Server
+  octavo benchmark a.onnx b.onnx     how fast they run against each other, and their memory
+  octavo report run                  one HTML page from the reports in a folder
   octavo demo                        the embedded model, before and after
 
 Every command takes --json: one JSON object on the standard output, and nothing else there.

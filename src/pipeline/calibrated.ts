@@ -31,6 +31,7 @@ import { planSites, requireFloat, type Planned, type PlanOptions } from "./editi
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
 import { roundPlan } from "./rounding.js";
+import { rangeReports } from "./range-reports.js";
 import { rangesFrom } from "./ranges.js";
 import { readGraph } from "./read.js";
 import { withTwoTerms } from "./two-terms.js";
@@ -155,6 +156,7 @@ export async function planCalibrated(
     plan: doubled.plan,
     sites: improved.sites,
     weights: improved.weights,
+    ranges: rangeReports(improved.sites, doubled.plan, ranged.seenOf),
     calibration: {
       ...rows,
       smoothed: ranged.smoothed,

@@ -15,7 +15,7 @@ import { quantizedForm } from "../quant/already.js";
 import { fitPlan, weightFormOf, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites, type Site } from "../quant/sites.js";
-import type { CalibrationReport, SiteReport } from "../report/report.js";
+import type { ActivationReport, CalibrationReport, SiteReport } from "../report/report.js";
 import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
 import { prepare } from "./prepare.js";
 import { siteReports } from "./site-reports.js";
@@ -41,6 +41,8 @@ export interface Planned {
   readonly rewrites: Readonly<Partial<Record<Rewrite | "outlier", number>>>;
   /** What ranges were calibrated with; absent where they are found at run time. */
   readonly calibration?: CalibrationReport;
+  /** Activations with ranges found beforehand. */
+  readonly ranges?: readonly ActivationReport[];
   /** Codes of weights that are not simply rounded to the nearest. */
   readonly weights?: RoundedWeights;
   readonly warnings?: readonly string[];

@@ -5,7 +5,8 @@ import type { RecordSource } from "../data/records.js";
 import type { ExternalData } from "../onnx/external.js";
 import type { ModelProto } from "../onnx/proto.js";
 import type { ByteSource } from "../onnx/source.js";
-import type { Runtime } from "../runtime/runtime.js";
+import type { EnvironmentReport } from "../report/benchmark.js";
+import type { Runtime, RuntimeName } from "../runtime/runtime.js";
 
 export interface OpenedModel {
   /** The .onnx file itself. */
@@ -21,6 +22,8 @@ export interface OpenedModel {
 
 export interface Host {
   readonly runtime: Runtime;
+  /** Throws UnsupportedError where its package is not installed. */
+  runtimeNamed(name: RuntimeName): Promise<Runtime>;
   /** Opens the model a user names: a file, or a folder as Hugging Face lays it out. Throws what finding and opening it throws. */
   open(model: string): OpenedModel;
   /** Where a result goes when nobody says: beside the model, under its name with an ending that runtimes look for. */
@@ -46,6 +49,8 @@ export interface Host {
     model: ModelProto,
     external: ExternalData,
   ): { readonly path: string; release(): void };
+  /** An empty folder; `release` takes it away with all that is in it. */
+  temporaryFolder(): { readonly path: string; release(): void };
   /** Hash of a model's file. */
   fingerprint(file: OpenedModel): string;
   /** Data files as records. Throws DataError. */
@@ -60,6 +65,11 @@ export interface Host {
   /** A text file, undefined where there is none. Throws StatisticsError where it cannot be read. */
   readIfThere(path: string): string | undefined;
   remove(files: readonly string[]): void;
+  /** The standard output of the command line with these arguments, in a process of its own; ended with the signal. Failure shows in the text alone. */
+  octavo(args: readonly string[], signal: AbortSignal | undefined): Promise<string>;
+  environment(runtime: Runtime): EnvironmentReport;
+  /** Report files of a folder (those that are there), or the one named, with their texts. Throws DataError. */
+  readReports(path: string): readonly { readonly path: string; readonly text: string }[];
   /** Highest resident memory of the process so far, bytes. */
   peakMemory(): number;
   /** Seconds of a clock that only goes forward. */

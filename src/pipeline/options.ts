@@ -5,6 +5,7 @@ import { OptionError } from "../errors.js";
 import { BLOCK_SIZES, MODES, WEIGHT_FORMS, WEIGHT_RANGES } from "../quant/plan.js";
 import type { OnProgress } from "../report/progress.js";
 import { TARGET_NAMES } from "../targets/all.js";
+import { RUNTIME_NAMES } from "../runtime/runtime.js";
 import { ATTENTION, RESIDUAL } from "../targets/target.js";
 import { TASKS } from "../tasks/read.js";
 import { POOLINGS } from "../tasks/sentence-embedding.js";
@@ -118,6 +119,10 @@ export const quantizeSchema = v.strictObject({
   answersColumn: v.optional(path),
   /** Where to write the plan. */
   writePlan: v.optional(path),
+  /** Make the edition again without each step, too, and tell what it gave. */
+  steps: flag(false),
+  /** Where to write the report: a page where it ends in .html, the data where it ends in .json. */
+  report: v.optional(path),
   /** What is not quantized is written in FP16. */
   fp16: flag(false),
 });
@@ -158,6 +163,29 @@ export const calibrateSchema = v.strictObject({
   shard: v.optional(v.strictObject({ index: whole, count: v.pipe(whole, v.minValue(1)) })),
   /** Files of shards, put together instead of calibrating. */
   merge: v.optional(v.array(path)),
+});
+
+const counts = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+export const benchmarkSchema = v.strictObject({
+  ...calls,
+  /** batch × length, as "8x128"; default: 1x32, 1x128 and 8x128, as far as the models admit them. */
+  shapes: v.optional(v.pipe(v.array(path), v.minLength(1))),
+  /** Threads within an operator. */
+  threads: v.optional(v.pipe(v.array(counts), v.minLength(1)), [1]),
+  runtime: v.optional(v.picklist(RUNTIME_NAMES), "onnxruntime-node"),
+  /** Rounds of a shape at most, and seconds after which no further one begins (three are made in any case). */
+  rounds: v.optional(counts, 200),
+  seconds: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 10),
+  /** Run each model in a process of its own, too, for the memory that it takes. */
+  memory: flag(true),
+  seed,
+});
+
+export const reportSchema = v.strictObject({
+  /** Where the page goes; default: report.html beside what it is made from. */
+  output: v.optional(path),
+  force: flag(false),
 });
 
 export const optimizeSchema = v.strictObject({ target, ...writing, ...calls });
@@ -223,6 +251,8 @@ export type ExportTritonOptions = v.InferInput<typeof exportTritonSchema>;
 export type QuantizeOptions = v.InferInput<typeof quantizeSchema>;
 export type CalibrateOptions = v.InferInput<typeof calibrateSchema>;
 export type InspectOptions = v.InferInput<typeof inspectSchema>;
+export type BenchmarkOptions = v.InferInput<typeof benchmarkSchema>;
+export type ReportOptions = v.InferInput<typeof reportSchema>;
 export type OptimizeOptions = v.InferInput<typeof optimizeSchema>;
 
 /** Options with their defaults. Throws OptionError. */

@@ -17,6 +17,10 @@ import { clippedShares, clippingWarnings } from "./clipping.js";
 import { dataOptions, planCalibrated } from "./calibrated.js";
 import type { Host } from "./host.js";
 import { requireOneForm } from "./weight-options.js";
+import { commandLine } from "./command-line.js";
+import { reportFile, requireReportName } from "./report.js";
+import { partsOf } from "./part-reports.js";
+import { measureSteps } from "./steps.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "./options.js";
 import { readGraph } from "./read.js";
 
@@ -46,6 +50,9 @@ export async function quantizeModel(
   requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
   const target = targetFor(settings.target, mode);
   const choices = choose(target, mode, settings);
+  requireReportName(settings.report);
+  if (settings.steps && !settings.check)
+    throw new OptionError("steps", "measured without the check", "--steps without --no-check");
   const start = host.now();
   const file = host.open(input);
   try {
@@ -53,7 +60,8 @@ export async function quantizeModel(
     const form = requireOneForm(settings, given);
     const output = settings.output ?? host.beside(file.path, ENDINGS[form]);
     host.requireWritable(output, force);
-    if (settings.writePlan !== undefined) host.requireWritable(settings.writePlan, force);
+    for (const path of [settings.writePlan, settings.report])
+      if (path !== undefined) host.requireWritable(path, force);
     onProgress({ step: "reading", done: 0, total: 0 });
     const model = readGraph(file);
     const bytesBefore = file.bytes();
@@ -74,6 +82,8 @@ export async function quantizeModel(
           })
         : planModel(model, target, { ...settings, ...choices, plan: given });
     const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
+    const { ranges = [] } = planned;
+    const partsAt = partsOf(sites, plan, choices);
     const rows =
       settings.check && settings.data !== undefined
         ? await rowsForCheck(host, file, model, dataOptions(settings, settings.data))
@@ -117,6 +127,15 @@ export async function quantizeModel(
     });
     const end = host.now();
     const evaluation = await evaluate?.(output);
+    const steps = settings.steps
+      ? await undoOnFailure(host, written.files, () =>
+          measureSteps(host, {
+            calibration,
+            outliers: given === undefined ? (rewrites.outlier ?? 0) : 0,
+            again: (changed) => checkedAgain(host, input, { ...options, ...changed }),
+          }),
+        )
+      : undefined;
     const report: QuantizeReport = {
       version: REPORT_VERSION,
       command: "quantize",
@@ -141,6 +160,11 @@ export async function quantizeModel(
       ...(clipped === undefined ? {} : { clipped }),
       ...(nextCommand === undefined ? {} : { nextCommand }),
       ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
+      parts: partsAt(bytesBefore, written.bytes),
+      ...(steps === undefined ? {} : { steps }),
+      ...(ranges.length === 0 ? {} : { ranges }),
+      commandLine: commandLine("quantize", [input], options, checkOptions(quantizeSchema, {})),
+      environment: host.environment(host.runtime),
       warnings: [
         ...warnings,
         ...(check === undefined ? [] : checkWarnings(check)),
@@ -148,6 +172,11 @@ export async function quantizeModel(
         ...clippingWarnings(clipped ?? []),
       ],
     };
+    const { report: page } = settings;
+    if (page !== undefined)
+      await undoOnFailure(host, written.files, async () =>
+        host.writeText(page, reportFile(page, report), force),
+      );
     return { path: output, report };
   } finally {
     file.close();
@@ -156,6 +185,16 @@ export async function quantizeModel(
 
 function inputsOf({ graph }: Model): Value[] {
   return graph.inputs.filter((value) => value.tensor === undefined);
+}
+
+/** The same edition with other options, for its check alone. */
+async function checkedAgain(
+  host: Host,
+  input: string,
+  { steps: _1, report: _2, writePlan: _3, evaluate: _4, ...options }: QuantizeOptions,
+): Promise<number | undefined> {
+  const { report } = await quantizeModel(host, input, options);
+  return report.check?.snrDb;
 }
 
 /** The names that transformers.js loads for dtype "q8", "q4" and "int8". */

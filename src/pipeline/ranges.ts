@@ -10,6 +10,7 @@ import { operandOf } from "../quant/operands.js";
 import type { Range } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { LoweringOptions } from "../targets/target.js";
+import type { Seen } from "./range-reports.js";
 
 export interface Means {
   readonly rows: number;
@@ -25,6 +26,8 @@ export interface Ranged {
   readonly meansOf: (activation: Value) => Means | undefined;
   /** Activations that were smoothed. */
   readonly smoothed: number;
+  /** What was seen of an activation; undefined where nothing was, or nothing finite. */
+  readonly seenOf: (activation: string) => Seen | undefined;
 }
 
 /** A range that one batch has shown is this much too narrow for others: measured on graphs of all kinds, 1.1 to 1.35 are alike. */
@@ -76,6 +79,11 @@ export function rangesFrom(
   return {
     sites: scales.size === 0 ? sites : findSites(model),
     smoothed: scales.size,
+    seenOf(name) {
+      const smoothing = scales.get(name);
+      const tensor = seen(smoothing?.source ?? name);
+      return tensor && { tensor, scales: smoothing?.scales };
+    },
     meansOf({ name }) {
       const smoothing = scales.get(name);
       const tensor = seen(smoothing?.source ?? name);

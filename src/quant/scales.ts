@@ -9,6 +9,8 @@ const LOWEST = -4;
 const HIGHEST = 0.4;
 /** Elements looked at per channel when refining; more gave no more on narrow models, and wide channels have nothing to gain. */
 const BUDGET = 256;
+/** Elements of all rows of a table that are looked at: a third of a second. */
+const MOST_TRIED = 2 ** 26;
 
 /** Adding and subtracting 1.5 · 2^52 rounds a double of this size to the nearest integer, ties to even. */
 const ROUNDER = 6755399441055744;
@@ -143,7 +145,10 @@ export function refineScales(
 ): Float32Array {
   const tries = Math.floor(BUDGET / Math.max(8, axis === 0 ? cols : rows));
   if (tries < 2) return scales;
-  if (axis === 0) return refineRows(values, rows, cols, scales, limit, tries);
+  if (axis === 0) {
+    const affordable = Math.min(tries, Math.floor(MOST_TRIED / values.length));
+    return affordable < 2 ? scales : refineRows(values, rows, cols, scales, limit, affordable);
+  }
   const best = scales.slice();
   const lowest = squaredErrors(values, rows, cols, axis, scales, limit);
   for (let t = 0; t < tries; t++) {

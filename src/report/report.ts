@@ -1,5 +1,7 @@
 // The reports as data: what a command found and did. Tables, JSON and pages are made from these and from nothing else.
+import type { EnvironmentReport } from "./benchmark.js";
 import type { ChangeReport } from "./evaluation.js";
+import type { ActivationReport, PartReport, StepReport } from "./run.js";
 
 export const REPORT_VERSION = 1;
 
@@ -62,6 +64,15 @@ export interface QuantizeReport {
   readonly evaluation?: ChangeReport | undefined;
   /** Each operand whose range was found beforehand, on the rows of the check; absent without data. */
   readonly clipped?: readonly ClippedReport[] | undefined;
+  /** Bytes before and after by what they are for. */
+  readonly parts?: readonly PartReport[] | undefined;
+  /** With --steps: what the edition is without each of them. */
+  readonly steps?: readonly StepReport[] | undefined;
+  /** In static mode: each activation with its range. */
+  readonly ranges?: readonly ActivationReport[] | undefined;
+  /** The command that does this again. */
+  readonly commandLine?: string | undefined;
+  readonly environment?: EnvironmentReport | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -198,7 +209,9 @@ export interface OpinionReport {
   readonly probability: number;
 }
 
+export type * from "./benchmark.js";
 export type * from "./evaluation.js";
+export type * from "./run.js";
 
 export interface DemoReport {
   readonly version: typeof REPORT_VERSION;

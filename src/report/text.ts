@@ -14,24 +14,10 @@ import type {
 import { groupSites, totals, type SiteGroup } from "./sites.js";
 import type { Style } from "./style.js";
 import { table, type Cell, type Column } from "./table.js";
+import { formOf, rewrites, RUNS } from "./words.js";
 
 /** Rows that were calibrated; absent where statistics were given. */
 type RowsReport = Pick<CalibrateReport, "rows" | "truncated" | "empty">;
-
-const REWRITES: Readonly<Record<string, string>> = {
-  gelu: "GELU",
-  "nan-guard": "NaN guard",
-  residual: "residual",
-  "attention-scale": "attention scale",
-  outlier: "outlier channel",
-};
-
-const RUNS: Readonly<Record<SiteReport["runs"], string>> = {
-  int8: "INT8",
-  packed: "packed weights",
-  stored: "stored in INT8",
-  float: "float",
-};
 
 const FACTS: readonly Column[] = [{ title: "" }, { title: "", fit: "wrap" }];
 
@@ -64,15 +50,6 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
       ? ""
       : `\n${bold("Next, where the GPU is")}\n  ${printable(report.nextCommand)}\n`,
   ].join("");
-}
-
-const FORMS: Readonly<Record<string, string>> = {
-  int4: "4-bit weights, float activations",
-  "int8-only": "8-bit weights, float activations",
-};
-
-function formOf({ mode, weights, target }: QuantizeReport): string {
-  return `${FORMS[weights] ?? `${mode} INT8`}, for target ${target}`.replace("INT8,", "INT8");
 }
 
 export function inspectText(
@@ -213,13 +190,6 @@ function siteTotals(sites: readonly SiteReport[]): string {
     (stored === 0 ? "" : `, ${stored} stored in INT8`) +
     (float === 0 ? "" : `, ${float} left in float`)
   );
-}
-
-function rewrites(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${REWRITES[name] ?? name} × ${count}`)
-    .join(", ");
 }
 
 function check(report: CheckReport | undefined, style: Style): string | Cell {

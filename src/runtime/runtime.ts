@@ -96,6 +96,10 @@ export interface ModelBytes {
 /** A model's path (external data beside it), its bytes, or its bytes with its external data. */
 export type ModelSource = string | Uint8Array | ModelBytes;
 
+/** Runtimes that can be named. */
+export const RUNTIME_NAMES = ["onnxruntime-node", "onnxruntime-web"] as const;
+export type RuntimeName = (typeof RUNTIME_NAMES)[number];
+
 export interface Runtime {
   readonly name: string;
   readonly version: string;

@@ -1,0 +1,151 @@
+// Reports as JSON, written and read back: one versioned schema for each command whose report makes a page.
+import * as v from "valibot";
+import {
+  REPORT_VERSION,
+  type BenchmarkReport,
+  type CompareReport,
+  type EvaluateReport,
+  type QuantizeReport,
+} from "./report.js";
+import {
+  activation,
+  calibration,
+  change,
+  check,
+  clipped,
+  count,
+  decibels,
+  environment,
+  finite,
+  metric,
+  optional,
+  part,
+  share,
+  site,
+  siteError,
+  step,
+  tensorError,
+  timing,
+} from "./schema-parts.js";
+
+/** Reports that a page is made from. */
+export type PageReport = QuantizeReport | EvaluateReport | CompareReport | BenchmarkReport;
+
+const warnings = v.array(v.string());
+const head = <C extends string>(command: C) => ({
+  version: v.literal(REPORT_VERSION),
+  command: v.literal(command),
+});
+
+const quantize = v.object({
+  ...head("quantize"),
+  model: v.string(),
+  output: v.string(),
+  mode: v.string(),
+  target: v.string(),
+  weights: v.string(),
+  bytesBefore: count,
+  bytesAfter: count,
+  sites: v.array(site),
+  rewrites: v.record(v.string(), count),
+  seconds: v.object({ read: finite, plan: finite, write: finite, check: optional(finite) }),
+  peakMemoryBytes: count,
+  calibration: optional(calibration),
+  nextCommand: optional(v.string()),
+  check: optional(check),
+  clipped: optional(v.array(clipped)),
+  evaluation: optional(change),
+  parts: optional(v.array(part)),
+  steps: optional(v.array(step)),
+  ranges: optional(v.array(activation)),
+  commandLine: optional(v.string()),
+  environment: optional(environment),
+  warnings,
+});
+
+const evaluate = v.object({
+  ...head("evaluate"),
+  model: v.string(),
+  task: v.string(),
+  data: v.array(v.string()),
+  rows: count,
+  inputs: count,
+  truncated: count,
+  metrics: v.array(metric),
+  confidence: share,
+  seed: count,
+  seconds: v.object({ load: finite, read: finite, run: finite }),
+  rate: finite,
+  warnings,
+});
+
+const compare = v.object({
+  ...head("compare"),
+  reference: v.string(),
+  candidate: v.string(),
+  bytes: v.object({ reference: count, candidate: count }),
+  inputs: v.picklist(["data", "synthetic"]),
+  rows: count,
+  siteRows: count,
+  outputs: v.array(tensorError),
+  snrDb: v.exactOptional(decibels),
+  change: v.exactOptional(change),
+  sites: v.array(siteError),
+  unmatched: v.array(v.string()),
+  alone: v.exactOptional(
+    v.array(
+      v.object({
+        site: v.string(),
+        kind: v.string(),
+        shape: v.array(count),
+        snrDb: decibels,
+        cosine: finite,
+      }),
+    ),
+  ),
+  seconds: v.object({ load: finite, run: finite, sites: finite }),
+  warnings,
+});
+
+const benchmark = v.object({
+  ...head("benchmark"),
+  models: v.array(v.object({ model: v.string(), bytes: count, peakMemoryBytes: optional(count) })),
+  timings: v.array(timing),
+  seed: count,
+  seconds: finite,
+  peakMemoryBytes: count,
+  commandLine: v.string(),
+  environment,
+  warnings,
+});
+
+const schema: v.GenericSchema<unknown, PageReport> = v.variant("command", [
+  quantize,
+  evaluate,
+  compare,
+  benchmark,
+]);
+
+export type Parsed =
+  | { readonly ok: true; readonly report: PageReport }
+  | { readonly ok: false; readonly got: string; readonly expected: string };
+
+/** A report from its JSON. Fields that this version does not know are left out. */
+export function parseReport(text: string): Parsed {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    return { ok: false, got: "it is not JSON", expected: EXPECTED };
+  }
+  const result = v.safeParse(schema, data);
+  if (result.success) return { ok: true, report: result.output };
+  const [issue] = result.issues;
+  const place = v.getDotPath(issue);
+  return {
+    ok: false,
+    got: `${place === null ? "it" : `"${place}"`} is ${issue.received}`,
+    expected: issue.expected === null ? EXPECTED : `${issue.expected} there`,
+  };
+}
+const EXPECTED = "what quantize, evaluate, compare or benchmark print with --json";
