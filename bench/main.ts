@@ -5,6 +5,7 @@ import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
 import { isMet, resultMarkdown, resultText, type Bench } from "./bench.js";
 import { calibration } from "./calibrate.js";
+import { evaluateBench } from "./evaluate.js";
 import { run as fuzzRun } from "./fuzz.js";
 import { itself } from "./itself.js";
 import { large } from "./large.js";
@@ -42,6 +43,7 @@ const BENCHES: readonly Bench[] = [
   latency,
   itself,
   models,
+  evaluateBench,
   statics,
   tensorrt,
   openvino,

@@ -10,6 +10,8 @@ import { openRecords } from "./data/record-files.js";
 import { DataError, PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
+import { compareModels } from "./pipeline/compare.js";
+import { evaluateFile } from "./pipeline/evaluation.js";
 import { exportTritonModel, type TritonExported } from "./pipeline/export-triton.js";
 import { benchmarkModels } from "./pipeline/benchmark.js";
 import type { Host } from "./pipeline/host.js";
@@ -19,6 +21,8 @@ import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
 import type {
   BenchmarkOptions,
   CalibrateOptions,
+  CompareOptions,
+  EvaluateFileOptions,
   ExportTritonOptions,
   InspectOptions,
   OptimizeOptions,
@@ -27,7 +31,12 @@ import type {
 } from "./pipeline/options.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
 import { pageOf, type Page } from "./pipeline/report.js";
-import type { BenchmarkReport, InspectReport } from "./report/report.js";
+import type {
+  BenchmarkReport,
+  CompareReport,
+  EvaluateReport,
+  InspectReport,
+} from "./report/report.js";
 import { ortNode } from "./runtime/ort-node.js";
 import { ortWeb } from "./runtime/ort-web.js";
 
@@ -173,6 +182,34 @@ export function calibrate(
   return calibrateModel(host, model, options);
 }
 
+/**
+ * Scores a model on labelled data by its task: text or token classification, regression, question answering, sentence embeddings, language
+ * modelling, images. Throws as `quantize`, and DataError, LabelError, TaskError.
+ *
+ * @example
+ * const { metrics } = await evaluate("./my-model", { data: "dev.tsv" });
+ * console.log(metrics[0].name, metrics[0].value, metrics[0].low, metrics[0].high);
+ */
+export function evaluate(model: string, options: EvaluateFileOptions): Promise<EvaluateReport> {
+  return evaluateFile(host, model, options);
+}
+
+/**
+ * Two models that take the same inputs, side by side: predictions and metrics on data (made-up inputs without), outputs, and the error at each
+ * site. Throws as `evaluate`, and UnsupportedError for models whose inputs or outputs differ.
+ *
+ * @example
+ * const { change, sites } = await compare("./my-model", "./my-model/onnx/model_quantized.onnx", { data: "dev.tsv" });
+ * console.log(change?.metrics[0]?.difference, sites[0]?.site, sites[0]?.snrDb);
+ */
+export function compare(
+  reference: string,
+  candidate: string,
+  options: CompareOptions = {},
+): Promise<CompareReport> {
+  return compareModels(host, reference, candidate, options);
+}
+
 /** Writes a text, whole or not at all. Throws OutputExistsError (without `force`) and WriteFailedError. */
 export function saveText(path: string, text: string, force = false): void {
   writeTextFile(path, text, force);
@@ -225,6 +262,8 @@ export {
 export type {
   BenchmarkOptions,
   CalibrateOptions,
+  CompareOptions,
+  EvaluateFileOptions as EvaluateOptions,
   ExportTritonOptions,
   InspectOptions,
   OptimizeOptions,
@@ -241,7 +280,10 @@ export type { OnProgress, Progress } from "./report/progress.js";
 export type {
   BenchmarkReport,
   CalibrateReport,
+  ChangeReport,
   CheckReport,
+  CompareReport,
+  EvaluateReport,
   ExportTritonReport,
   InspectReport,
   OptimizeReport,

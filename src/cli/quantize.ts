@@ -1,6 +1,7 @@
 // octavo quantize: the INT8 edition of a model.
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { TargetName } from "../node.js";
+import { TASKS, type TaskName } from "../tasks/read.js";
 import { interruption, type CommonOptions, type Io } from "./io.js";
 import {
   blockSizeOption,
@@ -42,6 +43,10 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly report?: string;
   readonly steps?: boolean;
   readonly check: boolean;
+  readonly eval?: string[];
+  readonly task?: TaskName;
+  readonly labelColumn?: string;
+  readonly answersColumn?: string;
   readonly fp16?: boolean;
   readonly force?: boolean;
 }
@@ -110,6 +115,19 @@ export function quantizeCommand(io: Io): Command {
     )
     .option("--fp16", "write what is not quantized in FP16, for tensorrt")
     .option("--no-check", "do not compare the result with the float model")
+    .option(
+      "--eval <path>",
+      "labelled data that both models are scored on afterwards (repeatable)",
+      collect,
+    )
+    .addOption(
+      new Option(
+        "--task <task>",
+        "what the model does, for --eval (default: by config.json)",
+      ).choices(TASKS),
+    )
+    .option("--label-column <name>", "the column of the label, for --eval", named)
+    .option("--answers-column <name>", "the column of the right answers, for --eval", named)
     .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, options: Options) => {
@@ -118,10 +136,11 @@ export function quantizeCommand(io: Io): Command {
         import("../report/text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, ...settings } = options;
+      const { json: _json, verbose: _verbose, eval: data, ...settings } = options;
+      const evaluate = data === undefined ? {} : { evaluate: data };
       const signal = interruption(io);
       await present(io, options, quantizeText, async (onProgress) => {
-        const { report } = await quantize(model, { ...settings, signal, onProgress });
+        const { report } = await quantize(model, { ...settings, ...evaluate, signal, onProgress });
         return report;
       });
     });
@@ -151,5 +170,6 @@ Examples:
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit
   octavo quantize ./my-model --plan plan.json           … and to pass back
   octavo quantize ./my-model --report report.html       one page: sizes, errors, what runs where
+  octavo quantize ./my-model --eval dev.tsv             accuracy before and after, with intervals
   octavo quantize ./my-model --json | jq .check.snrDb   for scripts
 `;

@@ -5,7 +5,9 @@ import { OctavoError } from "../errors.js";
 import { styleFor } from "../report/style.js";
 import { benchmarkCommand } from "./benchmark.js";
 import { calibrateCommand } from "./calibrate.js";
+import { compareCommand } from "./compare.js";
 import { demoCommand } from "./demo.js";
+import { evaluateCommand } from "./evaluate.js";
 import { exportTritonCommand } from "./export-triton.js";
 import { inspectCommand } from "./inspect.js";
 import { Interrupted, type Io } from "./io.js";
@@ -23,6 +25,8 @@ export const INTERRUPTED = 130;
 const COMMANDS = [
   quantizeCommand,
   calibrateCommand,
+  evaluateCommand,
+  compareCommand,
   inspectCommand,
   optimizeCommand,
   benchmarkCommand,
@@ -142,6 +146,10 @@ Examples:
   octavo inspect ./my-model          what is in it, and what will run in INT8
   octavo calibrate ./my-model --data train.jsonl -o stats.json
                                      ranges of activations, kept for quantize --stats
+  octavo evaluate ./my-model --data dev.tsv
+                                     accuracy on labelled data, with intervals
+  octavo compare ./my-model small.onnx --data dev.tsv
+                                     what changed between two models, and where
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
   octavo export-triton ./my-model/onnx/model_quantized.onnx -o repository
                                      a model repository for Triton Inference Server

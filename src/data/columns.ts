@@ -11,6 +11,8 @@ export interface ColumnOptions {
   readonly label?: string | undefined;
   /** Words that are split already. */
   readonly tokens?: string | undefined;
+  /** Answers to a question (the text) about a context (its pair). */
+  readonly answers?: string | undefined;
 }
 
 /** The usual names of texts with those of their pairs; the first that is there counts. */
@@ -30,6 +32,7 @@ const PAIRS = ["text_pair", "textPair"];
 const LABEL = ["label", "score", "labels", "similarity_score", "target", "class"];
 const TOKENS = ["tokens", "words"];
 const LABELS = ["labels", "tags", "ner_tags"];
+const ANSWERS = ["answers", "answer"];
 const INPUTS = "inputs";
 
 const EXPECTED =
@@ -67,14 +70,25 @@ export function recordOf(
 
 /** Those of a table's columns that a record may be made of: readers need not decode the others. */
 export function columnsOfUse(names: readonly string[], options: ColumnOptions = {}): string[] {
-  const given = [options.text, options.textPair, options.label, options.tokens];
-  const usual = new Set([...TEXTS.flat(), ...PAIRS, ...LABEL, ...TOKENS, ...LABELS, INPUTS]);
+  const { text, textPair, label, tokens, answers } = options;
+  const given = [text, textPair, label, tokens, answers];
+  const usual = new Set([
+    ...TEXTS.flat(),
+    ...PAIRS,
+    ...LABEL,
+    ...TOKENS,
+    ...LABELS,
+    ...ANSWERS,
+    INPUTS,
+  ]);
   return names.filter((name) => usual.has(name) || given.includes(name));
 }
 
-function feedOf(inputs: Row, { place }: Reading): DataRecord {
+function feedOf(inputs: Row, reading: Reading): DataRecord {
+  const { place } = reading;
   try {
-    return { inputs: feedsFromLists(inputs), place };
+    const { label } = labelOf(reading);
+    return { inputs: feedsFromLists(inputs), ...(label === undefined ? {} : { label }), place };
   } catch (error) {
     if (!(error instanceof NotATensor)) throw error;
     throw dataErrorAt(
@@ -121,13 +135,36 @@ function textOf(reading: Reading): DataRecord {
   const textPair = pairName === undefined ? undefined : row[pairName];
   if (textPair !== undefined && textPair !== null && typeof textPair !== "string")
     throw failure(reading, `"${pairName}" is ${typeOf(textPair)}, not a text`);
-  const label = labelOf(reading);
+  const answers = answersOf(reading);
   return {
     text,
     ...(typeof textPair === "string" ? { textPair } : {}),
-    ...(label === undefined ? {} : { label }),
+    ...labelOf(reading),
+    ...(answers === undefined ? {} : { answers }),
     place,
   };
+}
+
+/** A text, a list of texts, or an object that holds the list as `text`; in a table's cell also as the JSON of these. */
+function answersOf(reading: Reading): readonly string[] | undefined {
+  const { row, options } = reading;
+  const name = options.answers === undefined ? find(row, ANSWERS) : named(options.answers, reading);
+  if (name === undefined) return undefined;
+  const cell = row[name];
+  const value = typeof cell === "string" && /^\s*[[{]/.test(cell) ? (parsed(cell) ?? cell) : cell;
+  const list: unknown = isObject(value) ? value["text"] : value;
+  if (list === undefined || list === null) return undefined;
+  if (typeof list === "string") return [list];
+  if (Array.isArray(list) && isStrings(list)) return list;
+  throw failure(reading, `"${name}" is ${typeOf(list)}, not an answer or a list of such`);
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Which columns hold the text and its pair. */
@@ -141,14 +178,15 @@ function textColumns(reading: Reading): [text: string, pair: string | undefined]
   return [name, pair ?? find(row, [...PAIRS, ...pairs])];
 }
 
-function labelOf(reading: Reading): Label | undefined {
+function labelOf(reading: Reading): { label?: Label; labels?: readonly Label[] } {
   const { row, options } = reading;
   const name = options.label === undefined ? find(row, LABEL) : named(options.label, reading);
   const label = name === undefined ? undefined : row[name];
-  if (label === undefined || label === null || label === "") return undefined;
+  if (label === undefined || label === null || label === "") return {};
+  if (isLabels(label)) return { labels: label };
   if (!isLabel(label))
     throw failure(reading, `"${name}" is ${typeOf(label)}, not a name or a number`);
-  return label;
+  return { label };
 }
 
 function failure({ place }: Reading, detail: string): DataError {

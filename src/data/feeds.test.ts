@@ -13,7 +13,12 @@ const port = (name: string, more: Partial<Port> = {}): Port => ({
   ...more,
 });
 
-const row = (ids: number[], typeIds = ids.map(() => 0)): Encoded => ({ ids, typeIds, cut: 0 });
+const row = (ids: number[], typeIds = ids.map(() => 0)): Encoded => ({
+  ids,
+  typeIds,
+  own: [0, ids.length],
+  cut: 0,
+});
 
 const right: FeedOptions = { padding: { id: 9, typeId: 0, side: "right" } };
 const left: FeedOptions = { padding: { id: 9, typeId: 0, side: "left" } };

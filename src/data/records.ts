@@ -19,6 +19,10 @@ export interface TextRecord {
   readonly textPair?: string | undefined;
   /** A class by its name or number, or a score. */
   readonly label?: Label | undefined;
+  /** Where a text has any number of classes: their names or numbers, or a 0 or 1 for each class. */
+  readonly labels?: readonly Label[] | undefined;
+  /** Of a question (the text) and its context (the pair): all answers that are right; empty where the context holds none. */
+  readonly answers?: readonly string[] | undefined;
   readonly place?: Place | undefined;
 }
 
@@ -32,6 +36,7 @@ export interface TokensRecord {
 /** The inputs of a graph by their names, ready to run: as the graph has them, or one row of them, without the axis of the batch. */
 export interface FeedRecord {
   readonly inputs: Feeds;
+  readonly label?: Label | undefined;
   readonly place?: Place | undefined;
 }
 

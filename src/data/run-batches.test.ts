@@ -24,8 +24,11 @@ const tokenizer: Tokenizer = {
     const parts = texts.flatMap((text) => (text === undefined ? [] : [text.match(/\w+/g) ?? []]));
     const all = [101, ...parts.flatMap((words) => [...words.map((word) => word.length), 102])];
     const ids = all.length > maxLength ? [...all.slice(0, maxLength - 1), 102] : all;
-    return { ids, typeIds: ids.map(() => 0), cut: all.length - ids.length };
+    const cut = all.length - ids.length;
+    return { ids, typeIds: ids.map(() => 0), own: [1, ids.length - 1], cut };
   },
+  windows: () => [],
+  maskId: undefined,
 };
 
 const texts = (...list: string[]): DataRecord[] =>

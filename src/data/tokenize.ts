@@ -7,6 +7,7 @@ import {
   specialToken,
   type FolderFiles,
 } from "./configuration.js";
+import { locateTokens } from "./locate.js";
 import { piecesOf, type Pieces, type PostProcessor } from "./pieces.js";
 
 /** What a model reads at once: a text, a pair of texts, or words that are split already. */
@@ -21,8 +22,16 @@ export interface Encoded {
   readonly typeIds: readonly number[];
   /** For words: the word that each token came from, undefined for special tokens. */
   readonly words?: readonly (number | undefined)[] | undefined;
+  /** Where the tokens of the first text stand; those of special tokens and of a second text are outside. */
+  readonly own: readonly [start: number, end: number];
   /** Tokens that were cut off. */
   readonly cut: number;
+}
+
+/** A question with a part of its context. */
+export interface Window extends Encoded {
+  /** Letters of the context (start, end) that each token came from; undefined for other tokens. */
+  readonly spans: readonly (readonly [start: number, end: number] | undefined)[];
 }
 
 /** How rows of one batch are brought to one length. */
@@ -42,6 +51,10 @@ export interface Tokenizer {
   readonly specials: { readonly single: number; readonly pair: number };
   /** Encodes with special tokens, cut to `maxLength` tokens (default: the limit). */
   encode(input: TextInput, maxLength?: number): Encoded;
+  /** A question with its context in windows of `maxLength` tokens, of which `stride` tokens of context are in the next one again. */
+  windows(question: string, context: string, maxLength?: number, stride?: number): Window[];
+  /** The token that stands for a hidden one; undefined where the model has none. */
+  readonly maskId: number | undefined;
 }
 
 /** Makes the tokenizer of a model's folder. Throws ModelFolderError where it has none that can be used. */
@@ -69,6 +82,7 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
     typeId: 0,
     side: tokenizerConfig["padding_side"] === "left" ? "left" : "right",
   };
+  const maskToken = specialToken(files, "mask_token");
   const limit = lengthLimit(files);
   const cutLeft = tokenizerConfig["truncation_side"] === "left";
   const frame = framer(pieces, json["post_processor"]);
@@ -94,6 +108,7 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
       return {
         ids: tokens.map(idOf),
         typeIds,
+        own: [start, start + a],
         words:
           words &&
           tokens.map((_, i) =>
@@ -102,7 +117,51 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
         cut: first.length - a + (second?.length ?? 0) - b,
       };
     },
+    windows(question, context, maxLength = limit ?? Infinity, stride = 128) {
+      const frames = { frame, idOf, room: maxLength - specials.pair, stride };
+      return windowsOf(pieces, question, context, frames);
+    },
+    maskId: maskToken === undefined ? undefined : pieces.token_to_id(maskToken),
   };
+}
+
+/** The question gives way where it would leave the context less than half of the room. */
+function windowsOf(
+  pieces: Pieces,
+  question: string,
+  context: string,
+  options: {
+    readonly frame: ReturnType<typeof framer>;
+    readonly idOf: (token: string) => number;
+    readonly room: number;
+    readonly stride: number;
+  },
+): Window[] {
+  const { frame, idOf, room } = options;
+  const whole = pieces.tokenize(question);
+  const first = whole.slice(0, Math.max(1, Math.floor(room / 2)));
+  const located = locateTokens(pieces, context);
+  const size = Math.max(1, room - first.length);
+  const step = Math.max(1, size - Math.min(options.stride, Math.floor(size / 2)));
+  const marked = frame(["\0"], ["\u0001"]).tokens;
+  const closing = marked.length - 1 - marked.indexOf("\u0001");
+  const windows: Window[] = [];
+  for (let at = 0; ; at += step) {
+    const part = located.slice(at, at + size);
+    const { tokens, typeIds, start } = frame(
+      first,
+      part.map(({ token }) => token),
+    );
+    const begin = tokens.length - closing - part.length;
+    windows.push({
+      ids: tokens.map(idOf),
+      typeIds,
+      own: [start, start + first.length],
+      spans: tokens.map((_, i) => part[i - begin]?.span),
+      cut: whole.length - first.length,
+    });
+    if (at + size >= located.length) return windows;
+  }
 }
 
 /** Tokens of the first and the second text (null: there is none), and for words the word of each token. */

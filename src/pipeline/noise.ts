@@ -12,18 +12,52 @@ export interface NoisePair {
  * −Infinity where one has a NaN or an infinity that the other has not; where both have the same one, it does not count.
  */
 export function signalToNoise(...pairs: readonly NoisePair[]): number {
-  let signal = 0;
-  let noise = 0;
-  for (const { reference, candidate } of pairs)
-    for (let i = 0; i < reference.length; i++) {
-      const r = reference[i] as number;
-      const c = candidate[i] as number;
-      if (Object.is(r, c) && !Number.isFinite(r)) continue;
+  const sums = noiseSums();
+  for (const { reference, candidate } of pairs) sums.add(reference, candidate);
+  return sums.snrDb();
+}
+
+/** The same of two tensors that come in parts, with the cosine between them. */
+export interface NoiseSums {
+  /** Elements of the same places; where `rows` is given, only of rows that have a 1 (so many equal parts has the tensor). */
+  add(reference: ArrayLike<number>, candidate: ArrayLike<number>, rows?: Uint8Array): void;
+  /** As `signalToNoise`. */
+  snrDb(): number;
+  /** Cosine of the two as one vector each, −1…1; 1 where both are zero, 0 where one is, NaN where elements are not finite. */
+  cosine(): number;
+}
+
+export function noiseSums(): NoiseSums {
+  let [signal, noise, other, both] = [0, 0, 0, 0];
+  const addRange = (a: ArrayLike<number>, b: ArrayLike<number>, from: number, to: number) => {
+    for (let i = from; i < to; i++) {
+      const r = a[i] as number;
+      const c = b[i] as number;
+      if (r === c && !Number.isFinite(r)) continue;
+      if (Number.isNaN(r) && Number.isNaN(c)) continue;
       signal += r * r;
       noise += (r - c) ** 2;
+      other += c * c;
+      both += r * c;
     }
-  if (Number.isNaN(noise) || noise === Infinity) return -Infinity;
-  return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
+  };
+  return {
+    add(reference, candidate, rows) {
+      if (rows === undefined) return addRange(reference, candidate, 0, reference.length);
+      const size = reference.length / rows.length;
+      for (const [row, counts] of rows.entries())
+        if (counts === 1) addRange(reference, candidate, row * size, (row + 1) * size);
+    },
+    snrDb() {
+      if (Number.isNaN(noise) || noise === Infinity) return -Infinity;
+      return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
+    },
+    cosine() {
+      if (signal === 0 && other === 0) return 1;
+      if (signal === 0 || other === 0) return 0;
+      return Math.max(-1, Math.min(1, both / Math.sqrt(signal) / Math.sqrt(other)));
+    },
+  };
 }
 
 /** Share of elements that are equal, 0…1; 1 of none. */

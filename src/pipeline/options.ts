@@ -7,6 +7,8 @@ import type { OnProgress } from "../report/progress.js";
 import { TARGET_NAMES } from "../targets/all.js";
 import { RUNTIME_NAMES } from "../runtime/runtime.js";
 import { ATTENTION, RESIDUAL } from "../targets/target.js";
+import { TASKS } from "../tasks/read.js";
+import { POOLINGS } from "../tasks/sentence-embedding.js";
 
 const path = v.pipe(v.string(), v.minLength(1));
 const patterns = v.array(v.pipe(v.string(), v.minLength(1)));
@@ -109,6 +111,12 @@ export const quantizeSchema = v.strictObject({
   ...calibration,
   ...writing,
   ...calls,
+  /** Labelled data that both models are scored on afterwards. */
+  evaluate: v.optional(v.union([path, v.array(path)])),
+  /** What the model does, for that; default: what its config.json tells. */
+  task: v.optional(v.picklist(TASKS)),
+  labelColumn: v.optional(path),
+  answersColumn: v.optional(path),
   /** Where to write the plan. */
   writePlan: v.optional(path),
   /** Make the edition again without each step, too, and tell what it gave. */
@@ -181,6 +189,51 @@ export const reportSchema = v.strictObject({
 });
 
 export const optimizeSchema = v.strictObject({ target, ...writing, ...calls });
+
+/** Labelled data and how it is read. */
+const evaluation = {
+  /** Files or folders of labelled data (JSONL, CSV, TSV, Parquet). */
+  data: v.union([path, v.array(path)]),
+  /** Default: what the model's config.json tells. */
+  task: v.optional(v.picklist(TASKS)),
+  /** How vectors of tokens become one, for sentence embeddings; default: as 1_Pooling/config.json says. */
+  pooling: v.optional(v.picklist(POOLINGS)),
+  /** Rows that are drawn from the data. */
+  samples: v.optional(
+    v.union([v.pipe(v.number(), v.safeInteger(), v.minValue(1)), v.literal("all")]),
+    "all",
+  ),
+  /** Rows of a run. */
+  batchSize: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 32),
+  maxLength: calibration.maxLength,
+  textColumn: v.optional(path),
+  pairColumn: v.optional(path),
+  tokensColumn: v.optional(path),
+  labelColumn: v.optional(path),
+  answersColumn: v.optional(path),
+  /** Where config.json and tokenizer.json are, where not beside the model. */
+  folder: v.optional(path),
+  /** Of resamples, and of a draw from the data. */
+  seed,
+};
+
+export const evaluateSchema = v.strictObject({ ...evaluation, ...calls });
+
+export const compareSchema = v.strictObject({
+  ...evaluation,
+  ...calls,
+  /** Default: made-up inputs. */
+  data: v.optional(evaluation.data),
+  /** Rows that sites are compared on; 0 leaves that out. */
+  siteRows: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), 64),
+  /** What each site does by itself, quantized in the reference. */
+  alone: flag(false),
+  /** The plan for that; default: the target's own in dynamic mode. */
+  plan: v.optional(path),
+});
+
+export type EvaluateFileOptions = v.InferInput<typeof evaluateSchema>;
+export type CompareOptions = v.InferInput<typeof compareSchema>;
 
 export const exportTritonSchema = v.strictObject({
   ...calls,

@@ -12,6 +12,7 @@ import { requireWeightForm } from "../targets/weight-forms.js";
 import { rowsForCheck } from "./calibration.js";
 import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
 import { lowerPlan, planModel } from "./edition.js";
+import { evaluationOf } from "./evaluation.js";
 import { clippedShares, clippingWarnings } from "./clipping.js";
 import { dataOptions, planCalibrated } from "./calibrated.js";
 import type { Host } from "./host.js";
@@ -64,6 +65,8 @@ export async function quantizeModel(
     onProgress({ step: "reading", done: 0, total: 0 });
     const model = readGraph(file);
     const bytesBefore = file.bytes();
+    // Labels first: a wrong one should not show when all is done.
+    const evaluate = await evaluationOf(host, file, settings);
     const afterRead = host.now();
 
     signal?.throwIfAborted();
@@ -86,10 +89,19 @@ export async function quantizeModel(
         ? await rowsForCheck(host, file, model, dataOptions(settings, settings.data))
         : undefined;
     const feeds = rows?.map((row) => row.feeds) ?? (settings.check ? checkFeeds(model, seed) : []);
+    const held = settings.evaluate ?? settings.data;
     const clipped =
-      rows === undefined || mode === "dynamic"
+      mode === "dynamic" || held === undefined || !(settings.check || settings.evaluate)
         ? undefined
-        : await clippedShares(host, file, model, planned, rows, signal);
+        : await clippedShares(
+            host,
+            file,
+            model,
+            planned,
+            (held === settings.data ? rows : undefined) ??
+              (await rowsForCheck(host, file, model, dataOptions(settings, held))),
+            signal,
+          );
     const nextCommand = target.command?.({
       path: output,
       inputs: inputsOf(model),
@@ -123,6 +135,7 @@ export async function quantizeModel(
           }),
         )
       : undefined;
+    const evaluation = await evaluate?.(output);
     const report: QuantizeReport = {
       version: REPORT_VERSION,
       command: "quantize",
@@ -151,9 +164,11 @@ export async function quantizeModel(
       ...(ranges.length === 0 ? {} : { ranges }),
       commandLine: commandLine("quantize", [input], options, checkOptions(quantizeSchema, {})),
       environment: host.environment(host.runtime),
+      ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
       warnings: [
         ...warnings,
         ...(check === undefined ? [] : checkWarnings(check)),
+        ...(evaluation?.warnings ?? []),
         ...clippingWarnings(clipped ?? []),
       ],
     };

@@ -60,10 +60,10 @@ export interface QuantizeReport {
   /** The command that makes what the target's runtime loads out of the written file; absent where it loads the file itself. */
   readonly nextCommand?: string | undefined;
   readonly check?: CheckReport | undefined;
-  /** Each operand whose range was found beforehand, on the rows of the check; absent without data. */
-  readonly clipped?: readonly ClippedReport[] | undefined;
   /** With --eval: the metrics of both models on labelled data. */
   readonly evaluation?: ChangeReport | undefined;
+  /** Each operand whose range was found beforehand, on the rows of the check; absent without data. */
+  readonly clipped?: readonly ClippedReport[] | undefined;
   /** Bytes before and after by what they are for. */
   readonly parts?: readonly PartReport[] | undefined;
   /** With --steps: what the edition is without each of them. */

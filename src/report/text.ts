@@ -1,4 +1,5 @@
 // Reports as text for a terminal.
+import { agreement, changeText } from "./evaluation-text.js";
 import { bytes, counted, decibels, grouped, percent, printable, seconds, shape } from "./format.js";
 import type {
   CalibrationReport,
@@ -41,6 +42,9 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
       ],
       style,
     ),
+    report.evaluation === undefined
+      ? ""
+      : `\n${changeText(report.evaluation, style)}  predictions: ${agreement(report.evaluation.agreement)}\n`,
     left.length === 0 ? "" : `\n${bold("Left in float")}\n${reasons(left, style)}`,
     report.nextCommand === undefined
       ? ""

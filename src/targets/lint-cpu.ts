@@ -267,12 +267,17 @@ function stored(kind: Judged["kind"], weight: number, reason: string): Judge {
 const gather: Judge = (node) => {
   const [table] = node.inputs;
   const constant = constantBehind(table);
-  if (table === undefined || constant === undefined || table.rank !== 2) return undefined;
+  if (table === undefined || constant === undefined) return undefined;
+  const { dtype } = constant;
+  const isCodes = dtype === "int8" || dtype === "uint8";
+  // Codes of rows may be in blocks with scales of their own: [rows, blocks, size].
+  if (table.rank !== 2 && !(isCodes && table.rank === 3)) return undefined;
   // A table of width 1 holds the scales of another one's rows.
   if (node.int("axis", 0) !== 0 || table.shape?.[1] === 1) return undefined;
-  const base = { kind: "embedding", shape: dimsOf(constant), constant } as const;
-  const { dtype } = constant;
-  if (dtype === "int8" || dtype === "uint8") {
+  const [rows = 0, ...widths] = dimsOf(constant);
+  const shape = [rows, widths.reduce((product, dim) => product * dim, 1)];
+  const base = { kind: "embedding", shape, constant } as const;
+  if (isCodes) {
     const whole = table.producer !== undefined && dequantizedBy(table.producer) !== undefined;
     return {
       ...base,

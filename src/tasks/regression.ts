@@ -1,7 +1,7 @@
 // A score for a text or a pair of texts.
-import { pearson, spearman } from "./metrics.js";
-import { outputOf, scoreOf, textRecord } from "./read.js";
-import type { Metrics, Scored, Task } from "./task.js";
+import { measuresOfScores, type Measure } from "./measure.js";
+import { inputsOf, onlyRow, outputOf, scoreOf, textOrFeeds } from "./read.js";
+import type { Agreement, Scored, Task } from "./task.js";
 
 const NAME = "regression";
 
@@ -9,19 +9,27 @@ const NAME = "regression";
 export function regression(): Task<number, number> {
   return {
     name: NAME,
-    inputs: (record) => [textRecord(record, NAME)],
-    predict([row]) {
-      if (row === undefined) throw new Error("internal: no row to predict from");
-      return outputOf(row, ["logits"], 1, NAME).data[0] ?? NaN;
+    inputs: (record) => inputsOf(record, NAME),
+    predict: (rows) => outputOf(onlyRow(rows), ["logits"], 1, NAME).data[0] ?? NaN,
+    reference: (record) => scoreOf(textOrFeeds(record, NAME)),
+    measures: (scored) => {
+      const { pearson, spearman } = correlations(scored);
+      return [pearson, spearman];
     },
-    reference: (record) => scoreOf(textRecord(record, NAME)),
-    metrics: correlations,
+    agreement: scoresSideBySide,
   };
 }
 
 /** Correlations of scores, which need not be on one scale. */
-export function correlations(scored: readonly Scored<number, number>[]): Metrics {
-  const predicted = scored.map(({ prediction }) => prediction);
-  const expected = scored.map(({ reference }) => reference);
-  return { pearson: pearson(predicted, expected), spearman: spearman(predicted, expected) };
+export function correlations(
+  scored: readonly Scored<number, number>[],
+): Readonly<Record<"pearson" | "spearman", Measure>> {
+  return measuresOfScores(
+    Float64Array.from(scored, ({ prediction }) => prediction),
+    Float64Array.from(scored, ({ reference }) => reference),
+  );
+}
+
+export function scoresSideBySide(left: readonly number[], right: readonly number[]): Agreement {
+  return { left: Float64Array.from(left), right: Float64Array.from(right) };
 }

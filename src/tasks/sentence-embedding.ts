@@ -1,8 +1,8 @@
 // A vector for a text; the cosine of two says how alike two texts are.
-import { DataError, TaskError } from "../errors.js";
+import { TaskError } from "../errors.js";
 import { cosine } from "./metrics.js";
-import { outputOf, scoreOf, TASKS, textRecord } from "./read.js";
-import { correlations } from "./regression.js";
+import { outputOf, pairOf, scoreOf, TASKS, textRecord } from "./read.js";
+import { correlations, scoresSideBySide } from "./regression.js";
 import type { OutputRow, Task } from "./task.js";
 
 const NAME = "sentence-embedding";
@@ -33,9 +33,7 @@ export function sentenceEmbedding(pooling: Pooling): Task<number, number> {
   return {
     name: NAME,
     inputs(record) {
-      const { text, textPair, place } = textRecord(record, NAME);
-      if (textPair === undefined)
-        throw new DataError(place?.path ?? "A record", place?.line, "one text", "a pair of texts");
+      const { text, textPair } = pairOf(record, NAME);
       return [{ text }, { text: textPair }];
     },
     predict([first, second]) {
@@ -44,7 +42,12 @@ export function sentenceEmbedding(pooling: Pooling): Task<number, number> {
       return cosine(embeddingOf(first, pooling), embeddingOf(second, pooling));
     },
     reference: (record) => scoreOf(textRecord(record, NAME)),
-    metrics: correlations,
+    // What is asked of similarities is their order.
+    measures: (scored) => {
+      const { pearson, spearman } = correlations(scored);
+      return [spearman, pearson];
+    },
+    agreement: scoresSideBySide,
   };
 }
 

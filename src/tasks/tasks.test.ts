@@ -3,6 +3,7 @@ import type { FolderFiles } from "../data/configuration.js";
 import type { DataRecord } from "../data/records.js";
 import { DataError, LabelError, TaskError } from "../errors.js";
 import { chooseTask } from "./choose.js";
+import { valuesOf } from "./measure.js";
 import { regression } from "./regression.js";
 import { embeddingOf, poolingOf, sentenceEmbedding } from "./sentence-embedding.js";
 import type { OutputRow } from "./task.js";
@@ -75,12 +76,14 @@ describe("text classification", () => {
     );
   });
 
-  test("its metric is the accuracy", () => {
+  test("its first metric is the accuracy", () => {
     const scored = [0, 1, 1].map((reference, i) => ({
-      prediction: { class: i % 2, label: "", probabilities: [] },
+      prediction: { class: i % 2, label: "", probabilities: [0, 1] },
       reference,
     }));
-    expect(task.metrics(scored)).toEqual({ accuracy: 2 / 3 });
+    const measures = task.measures(scored);
+    expect(valuesOf(measures)).toMatchObject({ accuracy: 2 / 3 });
+    expect(measures[0]?.name).toBe("accuracy");
   });
 });
 
@@ -95,7 +98,7 @@ describe("regression", () => {
 
   test("its metrics are the correlations, Pearson's first", () => {
     const scored = [1, 2, 3].map((n) => ({ prediction: n * n, reference: n }));
-    const metrics = regression().metrics(scored);
+    const metrics = valuesOf(regression().measures(scored));
     expect(Object.keys(metrics)).toEqual(["pearson", "spearman"]);
     expect(metrics["spearman"]).toBe(1);
   });
@@ -158,7 +161,8 @@ describe("token classification", () => {
 
   test("words that the model did not see count neither for nor against it", () => {
     const scored = [{ prediction: ["B-x", undefined, "O"], reference: ["B-x", "B-x", "O", "B-x"] }];
-    expect(task.metrics(scored)).toEqual({ f1: 1, precision: 1, recall: 1 });
+    const metrics = valuesOf(task.measures(scored));
+    expect(metrics).toEqual({ f1: 1, precision: 1, recall: 1, accuracy: 1 });
   });
 
   test("entities are held together by their sentence", () => {
@@ -166,7 +170,8 @@ describe("token classification", () => {
       { prediction: ["B-x"], reference: ["B-x"] },
       { prediction: ["I-x", "O"], reference: ["O", "B-x"] },
     ];
-    expect(task.metrics(scored)).toEqual({ f1: 0.5, precision: 0.5, recall: 0.5 });
+    const metrics = valuesOf(task.measures(scored));
+    expect(metrics).toEqual({ f1: 0.5, precision: 0.5, recall: 0.5, accuracy: 1 / 3 });
   });
 
   test("labels are asked of each word, as names or numbers", () => {
@@ -204,6 +209,17 @@ describe("the task of a model", () => {
     expect(chooseTask(folder(two)).name).toBe("text-classification");
     expect(chooseTask(folder({ ...sequence, id2label: { 0: "LABEL_0" } })).name).toBe("regression");
     expect(chooseTask(folder({ ...two, problem_type: "regression" })).name).toBe("regression");
+    expect(chooseTask(folder({ ...two, problem_type: "multi_label_classification" })).name).toBe(
+      "multi-label-classification",
+    );
+    for (const [head, name] of [
+      ["ForQuestionAnswering", "question-answering"],
+      ["ForMaskedLM", "masked-language-modelling"],
+      ["ForCausalLM", "causal-language-modelling"],
+      ["LMHeadModel", "causal-language-modelling"],
+      ["ForImageClassification", "image-classification"],
+    ])
+      expect(chooseTask(folder({ architectures: [`Any${head}`] })).name).toBe(name);
     const tokens = { architectures: ["XForTokenClassification"], id2label: { 0: "O" } };
     expect(chooseTask(folder(tokens)).name).toBe("token-classification");
     expect(chooseTask(folder({ architectures: ["BertModel"] }, { pooling: {} })).name).toBe(
@@ -212,10 +228,9 @@ describe("the task of a model", () => {
   });
 
   test("may be named where the folder does not tell it; the error lists the tasks", () => {
-    expect(chooseTask(folder({}), "regression").name).toBe("regression");
-    expect(() => chooseTask(folder({}))).toThrow("Tasks are text-classification, regression,");
-    expect(() =>
-      chooseTask(folder({ ...sequence, problem_type: "multi_label_classification" })),
-    ).toThrow(TaskError);
+    expect(chooseTask(folder({}), { task: "regression" }).name).toBe("regression");
+    expect(() => chooseTask(folder({}))).toThrow(
+      "name it with --task. Tasks are text-classification, multi-label-classification,",
+    );
   });
 });

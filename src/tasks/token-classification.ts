@@ -1,7 +1,8 @@
 // A class for each word: entities in BIO labels. The first token of a word speaks for it.
 import { DataError, TaskError } from "../errors.js";
 import type { DataRecord, TokensRecord } from "../data/records.js";
-import { argmax, countSpans, f1, spansOf, type SpanCounts } from "./metrics.js";
+import { countsOf, entityCounts, measureOfSums, measuresOfCounts } from "./measure.js";
+import { argmax } from "./metrics.js";
 import { classOf, outputOf, TASKS } from "./read.js";
 import type { Task } from "./task.js";
 
@@ -43,23 +44,31 @@ export function tokenClassification(
       if (given === undefined) classOf(undefined, labels, record);
       return tokens.map((_, i) => labels[classOf(given?.[i], labels, record)] ?? OUTSIDE);
     },
-    metrics(scored) {
-      let [tp, fp, fn] = [0, 0, 0];
-      for (const { prediction, reference } of scored) {
-        // Words that the model did not see do not count, as is the custom.
-        const seen = prediction.filter((label) => label !== undefined);
-        const expected = reference.filter((_, i) => prediction[i] !== undefined);
-        const counts = countSpans(spansOf(seen), spansOf(expected));
-        tp += counts.truePositives;
-        fp += counts.falsePositives;
-        fn += counts.falseNegatives;
+    measures(scored) {
+      // Words that the model did not see do not count, as is the custom.
+      const seen = scored.map(({ prediction, reference }) => ({
+        predicted: prediction.filter((label) => label !== undefined),
+        expected: reference.filter((_, i) => prediction[i] !== undefined),
+      }));
+      const entities = countsOf(seen, 3, ({ predicted, expected }) =>
+        entityCounts(predicted, expected),
+      );
+      const words = countsOf(seen, 2, ({ predicted, expected }) => [
+        predicted.filter((label, i) => label === expected[i]).length,
+        predicted.length,
+      ]);
+      return [
+        ...measuresOfCounts(entities),
+        measureOfSums("accuracy", words, 2, ([right = 0, all = 0]) => right / all),
+      ];
+    },
+    agreement(left, right) {
+      let [equal, of] = [0, 0];
+      for (const [i, labels] of left.entries()) {
+        of += labels.length;
+        equal += labels.filter((label, word) => label === right[i]?.[word]).length;
       }
-      const total: SpanCounts = { truePositives: tp, falsePositives: fp, falseNegatives: fn };
-      return {
-        f1: f1(total),
-        precision: tp === 0 ? 0 : tp / (tp + fp),
-        recall: tp === 0 ? 0 : tp / (tp + fn),
-      };
+      return { equal, of, unit: "words" };
     },
   };
 }

@@ -1,0 +1,47 @@
+// octavo evaluate: one model on labelled data, by its task.
+import { Command, Option } from "commander";
+import {
+  evaluationSettings,
+  withEvaluation,
+  type EvaluationOptions,
+} from "./evaluation-options.js";
+import { interruption, type CommonOptions, type Io } from "./io.js";
+import { MODEL, withCommon } from "./options.js";
+
+interface Options extends CommonOptions, EvaluationOptions {
+  readonly data: string[];
+}
+
+export function evaluateCommand(io: Io): Command {
+  const command = new Command("evaluate")
+    .description("Score a model on labelled data by its task, with intervals.")
+    .argument("<model>", MODEL)
+    .addHelpText("after", EXAMPLES)
+    .action(async (model: string, options: Options) => {
+      const [{ evaluate }, { evaluateText }, { present }] = await Promise.all([
+        import("../node.js"),
+        import("../report/evaluation-text.js"),
+        import("./present.js"),
+      ]);
+      const signal = interruption(io);
+      await present(io, options, evaluateText, (onProgress) =>
+        evaluate(model, { ...evaluationSettings(options), signal, onProgress }),
+      );
+    });
+  const data = new Option(
+    "--data <path>",
+    "labelled data: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
+  ).makeOptionMandatory();
+  return withCommon(withEvaluation(command, data));
+}
+
+const EXAMPLES = `
+Examples:
+  octavo evaluate ./my-model --data dev.tsv             columns text (or sentence, …) and label
+  octavo evaluate ./my-model/onnx/model_quantized.onnx --data dev.tsv
+                                                        an edition of it, by the same folder
+  octavo evaluate ./qa-model --data dev.jsonl           {"question", "context", "answers"} per line
+  octavo evaluate model.onnx --folder ./my-model --task text-classification --data dev.tsv
+  octavo evaluate ./my-model --data dev.csv --text-column body --label-column stars
+  octavo evaluate ./my-model --data dev.tsv --json | jq '.metrics[0].value'
+`;

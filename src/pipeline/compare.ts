@@ -1,0 +1,264 @@
+// The verb compare: two models on the same inputs, whatever tool made them; predictions, metrics, outputs, and the error at each site.
+import { maskOf } from "../data/feeds.js";
+import { maskOfFeeds } from "../data/ready-feeds.js";
+import type { DataRecord } from "../data/records.js";
+import { RuntimeFailedError, TaskError, UnsupportedError } from "../errors.js";
+import { parsePlan } from "../quant/plan.js";
+import { REPORT_VERSION, type ChangeReport, type CompareReport } from "../report/report.js";
+import type { Port, Session } from "../runtime/runtime.js";
+import type { OutputRow, Task } from "../tasks/task.js";
+import { aloneErrors } from "./alone.js";
+import { checkFeeds } from "./check.js";
+import {
+  changeBetween,
+  prepareEvaluation,
+  type EvaluationSettings,
+  type Prepared,
+} from "./evaluation.js";
+import type { Host, OpenedModel } from "./host.js";
+import { checkOptions, compareSchema, type CompareOptions } from "./options.js";
+import { compareOutputs, outputErrors, type OutputErrors } from "./outputs.js";
+import { readGraph } from "./read.js";
+import { feedsFor, rowsFor } from "./rows.js";
+import { siteErrors, type FeedPair } from "./site-errors.js";
+
+type Settings = EvaluationSettings & {
+  readonly siteRows: number;
+  readonly alone: boolean;
+  readonly plan?: string | undefined;
+};
+type Pair = readonly [reference: Session, candidate: Session];
+
+/** Throws an OctavoError for everything that is the user's to mend; UnsupportedError for models with different inputs or outputs. */
+export async function compareModels(
+  host: Host,
+  reference: string,
+  candidate: string,
+  options: CompareOptions = {},
+): Promise<CompareReport> {
+  const { data, ...checked } = checkOptions(compareSchema, options);
+  const base = { ...checked, onProgress: checked.onProgress ?? (() => undefined) };
+  const left = host.open(reference);
+  try {
+    const right = host.open(candidate);
+    try {
+      const settings = data === undefined ? undefined : { ...base, data };
+      return await compareFiles(host, left, right, { ...base, data: data ?? [] }, settings);
+    } finally {
+      right.close();
+    }
+  } finally {
+    left.close();
+  }
+}
+
+async function compareFiles(
+  host: Host,
+  left: OpenedModel,
+  right: OpenedModel,
+  settings: Settings,
+  onData: Settings | undefined,
+): Promise<CompareReport> {
+  const { siteRows, alone, plan, signal, onProgress } = settings;
+  // What is wrong with it should not show after all the rest.
+  if (alone && plan !== undefined) parsePlan(host.readPlan(plan), plan);
+  const prepared = onData && (await prepareOrPlain(host, left, onData));
+  const start = host.now();
+  onProgress({ step: "loading", done: 0, total: 0 });
+  const errors = outputErrors();
+  const warnings: string[] = [];
+  let [change, rows]: [ChangeReport | undefined, number] = [undefined, 0];
+  let feeds: FeedPair[] = [];
+  const sessions: Session[] = [];
+  let afterLoad = start;
+  try {
+    for (const { path } of [left, right])
+      sessions.push(await host.runtime.load(path, { spinning: "running" }));
+    const pair = sessions as unknown as Pair;
+    requireAlike(left, right, pair);
+    afterLoad = host.now();
+    if (prepared === undefined) {
+      feeds = await madeUpFeeds(left, pair[0], settings.seed);
+      await compareOutputs(pair, feeds, errors, signal);
+      rows = feeds.reduce((sum, { reference: feed }) => sum + rowsIn(feed), 0);
+    } else {
+      const compared = await changeBetween(pair, prepared, settings, {
+        labelled: isLabelled(prepared),
+        see: (lists) => addRows(errors, lists),
+      });
+      warnings.push(...prepared.warnings, ...compared.warnings);
+      if (prepared.isTask) change = compared.report;
+      rows = prepared.records.length;
+      feeds = pairFeeds(pair, prepared, settings);
+    }
+  } finally {
+    for (const session of sessions) await session.release();
+  }
+  const afterRun = host.now();
+  const found =
+    siteRows === 0
+      ? { sites: [], unmatched: [] }
+      : await siteErrors(host, left, right, feeds, { signal, onProgress });
+  const aloneReports = alone
+    ? await aloneErrors(host, left, feeds, { ...settings, data: onData?.data })
+    : undefined;
+  const outputs = errors.reports();
+  const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
+  return {
+    version: REPORT_VERSION,
+    command: "compare",
+    reference: left.path,
+    candidate: right.path,
+    bytes: { reference: left.bytes(), candidate: right.bytes() },
+    inputs: prepared === undefined ? "synthetic" : "data",
+    rows,
+    siteRows: siteRows === 0 ? 0 : feeds.reduce((sum, feed) => sum + rowsIn(feed.reference), 0),
+    outputs,
+    ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
+    ...(change === undefined ? {} : { change }),
+    sites: found.sites,
+    unmatched: found.unmatched,
+    ...(aloneReports === undefined ? {} : { alone: aloneReports }),
+    seconds: {
+      load: afterLoad - start,
+      run: afterRun - afterLoad,
+      sites: host.now() - afterRun,
+    },
+    warnings,
+  };
+}
+
+type PreparedPair = Prepared & { readonly isTask: boolean; readonly warnings: readonly string[] };
+
+/** Made-up inputs that the reference runs with: an export may be tied to the shape it was traced with. Throws RuntimeFailedError for none. */
+async function madeUpFeeds(
+  file: OpenedModel,
+  reference: Session,
+  seed: number,
+): Promise<FeedPair[]> {
+  const feeds: FeedPair[] = [];
+  let failure: RuntimeFailedError | undefined;
+  for (const feed of checkFeeds(readGraph(file), seed))
+    try {
+      await reference.run(feed);
+      feeds.push({ reference: feed, candidate: feed });
+    } catch (error) {
+      if (!(error instanceof RuntimeFailedError)) throw error;
+      failure ??= error;
+    }
+  if (feeds.length === 0 && failure !== undefined) throw failure;
+  return feeds;
+}
+
+/** Where no task can be told and none is named, outputs are compared all the same. */
+async function prepareOrPlain(
+  host: Host,
+  file: OpenedModel,
+  settings: Settings,
+): Promise<PreparedPair> {
+  try {
+    return { ...(await prepareEvaluation(host, file, settings)), isTask: true, warnings: [] };
+  } catch (error) {
+    if (!(error instanceof TaskError) || settings.task !== undefined) throw error;
+    const prepared = await prepareEvaluation(host, file, settings, PLAIN);
+    const warning = `Outputs are compared, not predictions: ${error.message}`;
+    return { ...prepared, isTask: false, warnings: [warning] };
+  }
+}
+
+/** Reads records as they are and predicts nothing. */
+const PLAIN: Task<undefined, undefined> = {
+  name: "none",
+  inputs(record) {
+    if ("inputs" in record) return [];
+    return ["tokens" in record ? { words: record.tokens } : record];
+  },
+  predict: () => undefined,
+  reference: () => undefined,
+  measures: () => [],
+  agreement: (left) => ({ equal: left.length, of: left.length, unit: "rows" }),
+};
+
+function isLabelled({ task, records, isTask }: PreparedPair): boolean {
+  return isTask && (task.unlabelled === true || records.some(hasLabel));
+}
+
+function hasLabel(record: DataRecord): boolean {
+  return (
+    ("label" in record && record.label !== undefined) ||
+    ("labels" in record && record.labels !== undefined) ||
+    ("answers" in record && record.answers !== undefined)
+  );
+}
+
+/** Throws UnsupportedError. */
+function requireAlike(left: OpenedModel, right: OpenedModel, [a, b]: Pair): void {
+  for (const side of ["inputs", "outputs"] as const) {
+    const [one, other] = [a[side], b[side]].map((ports) => ports.map(({ name }) => name));
+    if (one?.toSorted().join("\n") === other?.toSorted().join("\n")) continue;
+    throw new UnsupportedError(
+      `Comparing ${left.path} with ${right.path}`,
+      `their ${side} differ: ${described(a[side])} against ${described(b[side])}`,
+      "Give two forms of one model: a float model and an edition of it, with the same names.",
+    );
+  }
+}
+
+function described(ports: readonly Port[]): string {
+  return ports.map(({ name, dtype }) => `${name} (${dtype ?? "no tensor"})`).join(", ");
+}
+
+/** Rows of one record, padding left out. */
+function addRows(errors: OutputErrors, [left = [], right = []]: readonly (readonly OutputRow[])[]) {
+  for (const [i, row] of left.entries()) errors.add(tensorsOf(row), tensorsOf(right[i]));
+}
+
+function tensorsOf(row: OutputRow | undefined) {
+  return Object.fromEntries(
+    Object.entries(row?.outputs ?? {}).map(([name, { dims, data }]) => [
+      name,
+      { dtype: "float32", dims, data } as const,
+    ]),
+  );
+}
+
+/** Rows that each site alone is run on where sites are not compared otherwise. */
+const ROWS_ALONE = 64;
+
+/** Rows for the sites, spread over the data, one by one so that there is no padding. */
+function pairFeeds(
+  [reference, candidate]: Pair,
+  { task, tokenizer, records }: Prepared,
+  { siteRows, alone, maxLength }: Settings,
+): FeedPair[] {
+  const wanted = siteRows === 0 && alone ? ROWS_ALONE : siteRows;
+  if (wanted === 0) return [];
+  const count = Math.min(wanted, records.length);
+  const some = Array.from(
+    { length: count },
+    (_, i) => records[Math.floor((i * records.length) / count)],
+  ).filter((record) => record !== undefined);
+  const { rows } = rowsFor([reference, candidate], tokenizer, task, some, {
+    batchSize: 1,
+    maxLength,
+  });
+  return rows.slice(0, Math.max(wanted, count)).map((row): FeedPair => {
+    const feeds = feedsFor(reference.inputs, tokenizer, [row]);
+    const [batch = 1, length = 1] = Object.values(feeds)[0]?.dims ?? [];
+    const data =
+      row.encoded === undefined || tokenizer === undefined
+        ? maskOfFeeds(feeds)
+        : maskOf([row.encoded], batch, length, tokenizer.padding);
+    return {
+      reference: feeds,
+      candidate: feedsFor(candidate.inputs, tokenizer, [row]),
+      ...(data?.length === batch * length
+        ? { mask: { dims: [batch, length] as const, data } }
+        : {}),
+    };
+  });
+}
+
+function rowsIn(feeds: FeedPair["reference"]): number {
+  return Object.values(feeds)[0]?.dims[0] ?? 1;
+}
