@@ -11,6 +11,7 @@ import { dataOf, metricOf, noiseOf, scored, type Scored } from "./scored.js";
 /** Ways to make an edition from data. */
 const EDITIONS: readonly (QuantizeOptions & { readonly name: string })[] = [
   { name: "static", mode: "static" },
+  { name: "static --accuracy high", mode: "static", accuracy: "high" },
   { name: "static --no-smooth", mode: "static", smooth: false },
   { name: "moving-average", mode: "static", range: "moving-average" },
   { name: "percentile:99.99", mode: "static", range: "percentile:99.99" },

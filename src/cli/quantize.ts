@@ -169,7 +169,7 @@ Examples:
   octavo quantize ./my-model --exclude "*.layer.0.*"    the first layer stays in float
   octavo quantize ./my-model --write-plan plan.json     what is done where, as JSON to edit
   octavo quantize ./my-model --plan plan.json           … and to pass back
-  octavo quantize ./my-model --eval dev.tsv             accuracy before and after, with intervals
   octavo quantize ./my-model --report report.html       one page: sizes, errors, what runs where
+  octavo quantize ./my-model --eval dev.tsv             accuracy before and after, with intervals
   octavo quantize ./my-model --json | jq .check.snrDb   for scripts
 `;

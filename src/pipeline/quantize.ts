@@ -126,7 +126,6 @@ export async function quantizeModel(
       return checkEdition(host.runtime, file.path, output, { feeds, inputs, signal });
     });
     const end = host.now();
-    const evaluation = await evaluate?.(output);
     const steps = settings.steps
       ? await undoOnFailure(host, written.files, () =>
           measureSteps(host, {
@@ -136,6 +135,7 @@ export async function quantizeModel(
           }),
         )
       : undefined;
+    const evaluation = await evaluate?.(output);
     const report: QuantizeReport = {
       version: REPORT_VERSION,
       command: "quantize",
@@ -159,12 +159,12 @@ export async function quantizeModel(
       ...(calibration === undefined ? {} : { calibration }),
       ...(clipped === undefined ? {} : { clipped }),
       ...(nextCommand === undefined ? {} : { nextCommand }),
-      ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
       parts: partsAt(bytesBefore, written.bytes),
       ...(steps === undefined ? {} : { steps }),
       ...(ranges.length === 0 ? {} : { ranges }),
       commandLine: commandLine("quantize", [input], options, checkOptions(quantizeSchema, {})),
       environment: host.environment(host.runtime),
+      ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
       warnings: [
         ...warnings,
         ...(check === undefined ? [] : checkWarnings(check)),
