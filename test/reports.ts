@@ -170,6 +170,7 @@ export function compareReport(more: Partial<CompareReport> = {}): CompareReport 
       candidate: "b",
       matched: "name" as const,
       snrDb: i === 0 ? Infinity : 45 - i,
+      fallDb: 6 - i,
       cosine: 0.999,
     })),
     unmatched: [],

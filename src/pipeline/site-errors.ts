@@ -24,7 +24,7 @@ export interface FeedPair {
 }
 
 export interface SiteErrors {
-  /** The largest error first. */
+  /** The furthest fall first. */
   readonly sites: readonly SiteErrorReport[];
   readonly unmatched: readonly string[];
 }
@@ -87,10 +87,10 @@ export async function siteErrors(
   } finally {
     await sessions.release();
   }
-  const reports = sites.filter(({ fits }) => fits === true).map(reportOf);
+  const reports = withFalls(sites.filter(({ fits }) => fits === true).map(reportOf));
   const misfits = sites.filter(({ fits }) => fits !== true).map((site) => site.reference.name);
   return {
-    sites: reports.toSorted((a, b) => a.snrDb - b.snrDb),
+    sites: reports.toSorted((a, b) => b.fallDb - a.fallDb || a.snrDb - b.snrDb),
     unmatched: [...lost, ...misfits],
   };
 }
@@ -177,7 +177,26 @@ function added(
   return true;
 }
 
-function reportOf({ reference, candidate, matched, sums }: Site): SiteErrorReport {
+/** What 8 bits leave of a tensor at best: before the first error, this counts as none. */
+const CLEAN_DB = 45;
+
+/**
+ * How far each site lies below the lowest of those before it, in the order of the graph. An error is handed on, and later layers may make it larger: where it
+ * first appears the ratio falls furthest.
+ */
+function withFalls(sites: readonly Omit<SiteErrorReport, "fallDb">[]): SiteErrorReport[] {
+  let lowest = CLEAN_DB;
+  return sites.map((site) => {
+    const ratio = Number.isNaN(site.snrDb)
+      ? CLEAN_DB
+      : Math.max(-CLEAN_DB, Math.min(CLEAN_DB, site.snrDb));
+    const fallDb = lowest - ratio;
+    lowest = Math.min(lowest, ratio);
+    return { ...site, fallDb };
+  });
+}
+
+function reportOf({ reference, candidate, matched, sums }: Site): Omit<SiteErrorReport, "fallDb"> {
   return {
     site: reference.name,
     kind: reference.kind,

@@ -66,7 +66,7 @@ export function compareText(report: CompareReport, style: Style): string {
     parts.push(`\n${changeText(change, style)}`);
   if (report.sites.length > 0)
     parts.push(
-      `\n${bold("Sites, the largest error first")}  both models from their inputs, ${counted(report.siteRows, "row")}\n`,
+      `\n${bold("Sites, the furthest fall first")}  both models from their inputs, ${counted(report.siteRows, "row")}\n`,
       siteTable(report.sites, style),
     );
   if (unmatched.length > 0)
@@ -131,21 +131,25 @@ function siteTable(
     readonly kind: string;
     readonly shape: readonly number[];
     readonly snrDb: number;
+    readonly fallDb?: number;
     readonly cosine: number;
   }[],
   style: Style,
 ): string {
   const shown = sites.slice(0, WORST);
+  const falls = shown.some(({ fallDb }) => fallDb !== undefined);
   const rows = shown.map((site) => [
     printable(site.site),
     site.shape.length === 0 ? site.kind : shape(site.shape),
     decibels(site.snrDb),
+    ...(falls ? [decibels(site.fallDb ?? 0)] : []),
     site.cosine.toFixed(6),
   ]);
   const columns: Column[] = [
     { title: "site", fit: "shorten" },
     { title: "shape", align: "right" },
     { title: "SNR", align: "right" },
+    ...(falls ? [{ title: "fall", align: "right" } as const] : []),
     { title: "cosine", align: "right" },
   ];
   const more = sites.length - shown.length;

@@ -110,6 +110,8 @@ export interface SiteErrorReport {
   /** How the two were found to be one site. */
   readonly matched: "name" | "value" | "order";
   readonly snrDb: number;
+  /** How far that is below the lowest of the sites before it, dB; negative where errors before it were larger. */
+  readonly fallDb: number;
   readonly cosine: number;
 }
 
@@ -138,7 +140,7 @@ export interface CompareReport {
   readonly snrDb?: number;
   /** Predictions, and metrics where the data has labels; absent without data. */
   readonly change?: ChangeReport;
-  /** Sites that both models have, the largest error first. */
+  /** Sites that both models have, the furthest fall first. */
   readonly sites: readonly SiteErrorReport[];
   /** Sites of the reference for which the candidate has no counterpart. */
   readonly unmatched: readonly string[];

@@ -136,6 +136,7 @@ describe("reportPage", () => {
         candidate: "b",
         matched: "name",
         snrDb: 30,
+        fallDb: 0,
         cosine: 1,
       })),
     });

@@ -161,5 +161,6 @@ export const siteError = v.object({
   candidate: v.string(),
   matched: v.picklist(["name", "value", "order"]),
   snrDb: decibels,
+  fallDb: finite,
   cosine: finite,
 });
