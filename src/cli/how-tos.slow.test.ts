@@ -31,10 +31,14 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function project(): string {
   const place = mkdtempSync(join(folder, "project-"));
   cpSync(demo, join(place, "my-model"), { recursive: true });
-  const [, ...rows] = readFileSync(join(demo, "reviews.tsv"), "utf8").trimEnd().split("\n");
+  const [header = "", ...rows] = readFileSync(join(demo, "reviews.tsv"), "utf8")
+    .trimEnd()
+    .split("\n");
   const lines = rows.slice(0, 16).map((row) => JSON.stringify({ text: row.split("\t")[0] }));
   writeFileSync(join(place, "train.jsonl"), lines.join("\n"));
+  writeFileSync(join(place, "dev.tsv"), [header, ...rows.slice(16, 48)].join("\n"));
   mkdirSync(join(place, "texts"));
+  mkdirSync(join(place, "run"));
   writeFileSync(join(place, "texts", "train.jsonl"), lines.join("\n"));
   return place;
 }
@@ -61,6 +65,9 @@ function commandsOf(document: string): string[][] {
   });
 }
 
+/** Commands that write files. */
+const WRITING = new Set(["calibrate", "export-triton", "optimize", "quantize", "report"]);
+
 describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
   test("shows commands that run, one after the other", () => {
     const place = project();
@@ -69,6 +76,8 @@ describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
       const shard = ["--shard", `${i}/2`, "-o", `part${i}.json`];
       node(place, main, "calibrate", "my-model", "--data", "train.jsonl", ...shard);
     }
+    for (const name of ["a.onnx", "b.onnx"])
+      cpSync(join(demo, "onnx", "model.onnx"), join(place, name));
     const gpu = ["--mode", "static", "--target", "tensorrt", "-o", "gpu.onnx"];
     node(place, main, "quantize", "my-model", "--data", "train.jsonl", ...gpu);
 
@@ -76,8 +85,11 @@ describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
     expect(commands.length).toBeGreaterThan(10);
     for (const command of commands) {
       // Results of the commands before may stand in the way.
-      const force = ["inspect", "help"].includes(command[0] ?? "") ? [] : ["--force"];
-      const { status, stderr } = node(place, main, ...command, ...force);
+      const force = WRITING.has(command[0] ?? "") ? ["--force"] : [];
+      const [to] = command.includes(">") ? command.slice(-1) : [];
+      const words = to === undefined ? command : command.slice(0, -2);
+      const { status, stdout, stderr } = node(place, main, ...words, ...force);
+      if (to !== undefined) writeFileSync(join(place, to), stdout);
       expect([command.join(" "), status, status === 0 ? "" : stderr]).toEqual([
         command.join(" "),
         0,
