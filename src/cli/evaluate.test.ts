@@ -85,7 +85,7 @@ describe("octavo compare", () => {
     expect(text.status).toBe(0);
     expect(text.stdout).toContain("predictions  100.00 % the same (3 of 3 rows)");
     expect(text.stdout).toMatch(/accuracy +1\.0000 +1\.0000 +0\.0000 .* 1\.000\n/);
-    expect(text.stdout).toContain("Sites, the largest error first");
+    expect(text.stdout).toContain("Sites, the furthest fall first");
     const json = await octavo("compare", demo, small, "--site-rows", "0", "--json");
     expect(parsed(json.stdout)).toMatchObject({ command: "compare", inputs: "synthetic" });
   });
