@@ -3,6 +3,7 @@ import type { Dim } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
 import { multiplyDims } from "../ops/symbols.js";
+import type { Feeds } from "../runtime/runtime.js";
 
 /**
  * Where a tensor has the positions of a mask [batch, length]. "batch-length": [batch, length, …]; "length-at-2", "length-at-3": the axis of
@@ -152,4 +153,17 @@ function repeated({ dims: [batch, length], data }: BatchMask, times: number): Ui
     for (let t = 0; t < times; t++) rows.set(own, (b * times + t) * length);
   }
   return rows;
+}
+
+/** The mask of a batch with its dims: those of the feed [batch, length] that it covers, ids or a mask of the model's own. */
+export function batchMaskOf(mask: Uint8Array | undefined, feeds: Feeds): BatchMask | undefined {
+  return mask && { data: mask, dims: maskDims(mask, feeds) };
+}
+
+function maskDims(mask: Uint8Array, feeds: Feeds): BatchMask["dims"] {
+  for (const { dims } of Object.values(feeds)) {
+    const [batch = 0, length = 0] = dims;
+    if (dims.length === 2 && batch * length === mask.length) return [batch, length];
+  }
+  throw new Error(`internal: a mask of ${mask.length} fits no feed [batch, length]`);
 }

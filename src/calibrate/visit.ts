@@ -2,7 +2,7 @@
 import { StatisticsError } from "../errors.js";
 import { float16ToFloat32 } from "../onnx/float.js";
 import type { Feeds, ModelSource, Runtime, RuntimeTensor, Session } from "../runtime/runtime.js";
-import { rowMask, type BatchMask, type Tap } from "./taps.js";
+import { batchMaskOf, rowMask, type BatchMask, type Tap } from "./taps.js";
 
 /** A batch of the sample. */
 export interface CalibrationUnit {
@@ -51,7 +51,7 @@ export async function visitTaps(
     for await (const { unit, feeds, mask } of batches) {
       signal?.throwIfAborted();
       if (skip(unit)) continue;
-      const batchMask = mask && { data: mask, dims: maskDims(mask, feeds) };
+      const batchMask = batchMaskOf(mask, feeds);
       const results = await session.run(feeds, { outputs });
       await visit(
         unit,
@@ -67,15 +67,6 @@ export async function visitTaps(
 function outputsOf(session: Session, taps: readonly Tap[]): string[] {
   const inputs = new Set(session.inputs.map(({ name }) => name));
   return taps.map(({ name }) => name).filter((name) => !inputs.has(name));
-}
-
-/** Batch and length are those of the feed that the mask covers: ids, or a mask of the model's own. */
-function maskDims(mask: Uint8Array, feeds: Feeds): BatchMask["dims"] {
-  for (const { dims } of Object.values(feeds)) {
-    const [batch = 0, length = 0] = dims;
-    if (dims.length === 2 && batch * length === mask.length) return [batch, length];
-  }
-  throw new Error(`internal: a mask of ${mask.length} fits no feed [batch, length]`);
 }
 
 function readTap(

@@ -1,6 +1,7 @@
 // Rounding weights against the covariance of their inputs: the error of each code is made good by the codes that are still free (GPTQ, Frantar et
 // al., arXiv:2210.17323, in its equal form as Babai's nearest plane, which needs no inverse).
 import { cholesky } from "./cholesky.js";
+import { roundHalfEven } from "../quant/round.js";
 import type { Matrix, Products } from "./products.js";
 
 /** A factor L with L · Lᵀ = damped covariance, its inputs in another order and of another size. */
@@ -123,11 +124,4 @@ async function carriedOver(
     carried,
   );
   return carried;
-}
-
-/** Adding and subtracting 1.5 · 2^52 rounds a double of this size to the nearest integer, ties to even. */
-const ROUNDER = 6755399441055744;
-
-function roundHalfEven(value: number): number {
-  return value + ROUNDER - ROUNDER;
 }

@@ -10,7 +10,6 @@ import { float32Tensor, tensorOf } from "../onnx/tensor.js";
 import { raiseOpset } from "../passes/opset.js";
 import { affineOf } from "../quant/affine.js";
 import type { ActivationSpec } from "../quant/plan.js";
-import type { Feeds } from "../runtime/runtime.js";
 
 /** The same graph anew, its tensors shared, with operators of a version that has Q/DQ. */
 export function copyOf(model: Model): Model {
@@ -34,11 +33,6 @@ export function fakeQuantized({ graph }: Model, value: Value, spec: ActivationSp
   return emit(reader, "DequantizeLinear", [q, ...constants]);
 }
 
-/** The mask of a batch with its dims: those of the feed that it covers. */
-export function maskOf(mask: Uint8Array | undefined, feeds: Feeds): BatchMask | undefined {
-  return mask && { data: mask, dims: maskDims(mask, feeds) };
-}
-
 /** One byte per row, 0 for padding; undefined where all count. */
 export function rowsThatCount(
   dims: readonly number[],
@@ -47,12 +41,4 @@ export function rowsThatCount(
 ): Uint8Array | undefined {
   const rows = rowMask(masked, dims, mask);
   return typeof rows === "string" ? undefined : rows;
-}
-
-function maskDims(mask: Uint8Array, feeds: Feeds): BatchMask["dims"] {
-  for (const { dims } of Object.values(feeds)) {
-    const [batch = 0, length = 0] = dims;
-    if (dims.length === 2 && batch * length === mask.length) return [batch, length];
-  }
-  throw new Error(`internal: a mask of ${mask.length} fits no feed [batch, length]`);
 }

@@ -1,5 +1,5 @@
 // A second run over the sample, of a few layers at a time so that memory stays bounded: means and covariances of activations as they will be quantized.
-import { detectMask, type Masked } from "../calibrate/taps.js";
+import { batchMaskOf, detectMask, type Masked } from "../calibrate/taps.js";
 import type { RunBatch } from "../data/run-batches.js";
 import { exportModel } from "../graph/export.js";
 import type { Value } from "../graph/graph.js";
@@ -10,7 +10,7 @@ import type { Group } from "../improve/groups.js";
 import type { Products } from "../improve/products.js";
 import type { ActivationSpec } from "../quant/plan.js";
 import type { Session } from "../runtime/runtime.js";
-import { copyOf, fakeQuantized, maskOf, rowsThatCount } from "./float-copy.js";
+import { copyOf, fakeQuantized, rowsThatCount } from "./float-copy.js";
 import type { Host, OpenedModel } from "./host.js";
 
 /** Of all activations of a group together, each row [K] of them. */
@@ -97,7 +97,7 @@ async function collect(
   for (const { feeds, mask } of batches) {
     signal?.throwIfAborted();
     const results = await session.run(feeds);
-    const batchMask = maskOf(mask, feeds);
+    const batchMask = batchMaskOf(mask, feeds);
     for (const [g, group] of taps.entries())
       for (const { output, masked } of group) {
         const tensor = results[output];

@@ -1,5 +1,5 @@
 // What each activation alone costs: the float model with one activation at a time in 8 bits, over a few rows of the sample.
-import { detectMask, type Masked } from "../calibrate/taps.js";
+import { batchMaskOf, detectMask, type Masked } from "../calibrate/taps.js";
 import type { RunBatch } from "../data/run-batches.js";
 import { exportModel } from "../graph/export.js";
 import type { Value } from "../graph/graph.js";
@@ -7,7 +7,7 @@ import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
 import type { ActivationSpec } from "../quant/plan.js";
 import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
-import { copyOf, fakeQuantized, maskOf, rowsThatCount } from "./float-copy.js";
+import { copyOf, fakeQuantized, rowsThatCount } from "./float-copy.js";
 import type { Host, OpenedModel } from "./host.js";
 import { realsOf } from "./noise.js";
 
@@ -87,10 +87,9 @@ async function measure(
       session.run({ ...feeds, ...flags(switches, on) }, { outputs: names });
     const exact = await run(undefined);
     const counts = (name: string, masked: Masked): Uint8Array | undefined =>
-      rowsThatCount(exact[name]?.dims ?? [], masked, maskOf(mask, feeds));
-    const zero = undefined;
+      rowsThatCount(exact[name]?.dims ?? [], masked, batchMaskOf(mask, feeds));
     for (const { name, masked } of outputs)
-      signalPower += difference(exact[name], zero, counts(name, masked));
+      signalPower += difference(exact[name], undefined, counts(name, masked));
     for (const [i, one] of switches.entries()) {
       signal?.throwIfAborted();
       const coded = await run(one);

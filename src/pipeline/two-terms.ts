@@ -104,7 +104,8 @@ function* firstRows(
   { batches, count, rows: all }: RunBatches,
   wanted: number,
 ): Generator<RunBatch> {
-  const step = Math.max(1, Math.floor(count / Math.max(1, Math.ceil((wanted * count) / all))));
+  const needed = Math.max(1, Math.ceil((wanted * count) / all));
+  const step = Math.max(1, Math.floor(count / needed));
   let rows = 0;
   let at = 0;
   for (const batch of batches) {

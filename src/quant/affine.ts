@@ -1,4 +1,5 @@
 // Scale and zero point of an 8-bit activation: real = scale · (q − zero point), as QuantizeLinear computes it.
+import { roundHalfEven } from "./round.js";
 import type { ActivationSpec, Range } from "./plan.js";
 
 export interface Affine {
@@ -36,11 +37,6 @@ export function affineOf({ dtype, symmetric: even, range }: ActivationSpec): Aff
     return { scale, zeroPoint: zeroPoint - 128 };
   }
   return asymmetric(even === true ? { min: 0, max: range.max } : range);
-}
-
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
 /**

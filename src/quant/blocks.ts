@@ -1,11 +1,10 @@
 // Weights in blocks along K, as com.microsoft.MatMulNBits packs them: few bits, a scale per block, the rest in float.
 // https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
 import type { BlockWeight } from "./plan.js";
+import { ROUNDER } from "./round.js";
 
 /** Shares of the whole range that are tried where the range is to leave the least squared error. */
 const SHRUNK = [0.96, 0.92, 0.88, 0.84, 0.8, 0.75, 0.7] as const;
-/** Adding and subtracting 1.5 · 2^52 rounds a double of this size to the nearest integer, ties to even. */
-const ROUNDER = 6755399441055744;
 
 export interface PackedBlocks {
   /** [N, blocks, block · bits / 8], the first of two codes in the low bits. */

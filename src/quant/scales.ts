@@ -1,4 +1,5 @@
 // Numerics of 8-bit weights: symmetric scales per channel, and codes rounded half to even.
+import { ROUNDER } from "./round.js";
 
 /** Largest code of a symmetric INT8 weight; 64 where the CPU saturates sums of two products (x86 without VNNI). */
 export const FULL_RANGE = 127;
@@ -11,9 +12,6 @@ const HIGHEST = 0.4;
 const BUDGET = 256;
 /** Elements of all rows of a table that are looked at: a tenth of a second. */
 const MOST_TRIED = 2 ** 24;
-
-/** Adding and subtracting 1.5 · 2^52 rounds a double of this size to the nearest integer, ties to even. */
-const ROUNDER = 6755399441055744;
 
 /**
  * Scale of each channel of a row-major matrix [rows, cols]: max |w| / limit, as float32. `axis` 0 has a channel per row, 1 per column.

@@ -56,7 +56,7 @@ export function shape(dims: readonly (number | string | null)[]): string {
 /** Text from a file on one line, safe for a terminal: no control characters, which could move its cursor or forge its lines. */
 export function printable(text: string): string {
   return text.replaceAll(/[\t\n\r]+/g, " ").replaceAll(
-    // oxlint-disable-next-line no-control-regex
+    // oxlint-disable-next-line no-control-regex -- control characters are what it finds
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     "\ufffd",
   );

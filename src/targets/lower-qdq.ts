@@ -11,7 +11,7 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { AttentionSite, LinearSite, ResidualSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
-import { castTo, inputOf, named } from "./emitting.js";
+import { castTo, inputOf, named, graphOf, zeroPoints } from "./emitting.js";
 import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
 interface Codes {
@@ -90,7 +90,7 @@ function specsOf(site: Site, plan: Plan): Partial<Record<Operand, ActivationSpec
 class Lowering {
   readonly #codes = new Map<string, Codes>();
   readonly #pairs = new Map<Graph, Map<Value, Map<string, Value>>>();
-  readonly #zeroPoints = new Map<number, Value>();
+  readonly #zeros: (count: number) => Value;
   readonly #root: Graph;
   readonly #formats: ReadonlyMap<Value, ChannelFormat>;
   readonly #rounded: RoundedWeights;
@@ -98,6 +98,7 @@ class Lowering {
   constructor(root: Graph, formats: ReadonlyMap<Value, ChannelFormat>, rounded: RoundedWeights) {
     this.#rounded = rounded;
     this.#root = root;
+    this.#zeros = zeroPoints(root);
     this.#formats = formats;
   }
 
@@ -180,20 +181,4 @@ class Lowering {
     const inputs = [stored.codes, stored.scale, this.#zeros(cols)];
     return emit(at, "DequantizeLinear", inputs, { axis: 1 });
   }
-
-  #zeros(count: number): Value {
-    const known = this.#zeroPoints.get(count);
-    if (known !== undefined) return known;
-    const made = this.#root.addInitializer(
-      `zero_points_${count}`,
-      tensorOf("int8", [count], new Int8Array(count)),
-    );
-    this.#zeroPoints.set(count, made);
-    return made;
-  }
-}
-
-function graphOf(node: Node): Graph {
-  if (node.graph === undefined) throw new Error("internal: node without a graph");
-  return node.graph;
 }

@@ -12,7 +12,7 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
-import { castTo, inputOf, named } from "./emitting.js";
+import { castTo, inputOf, named, graphOf, zeroPoints } from "./emitting.js";
 import { PackedWeights } from "./lower-nbits.js";
 import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
@@ -89,7 +89,7 @@ class Lowering {
   readonly #activations = new Map<Graph, Map<Value, Activation>>();
   readonly #fakes = new Map<Graph, Map<Value, Map<string, Value>>>();
   #zero: Value | undefined;
-  readonly #zeroPoints = new Map<number, Value>();
+  readonly #zeros: (count: number) => Value;
   readonly #root: Graph;
   readonly #tables: ReadonlySet<Value>;
   readonly #formats: ReadonlyMap<Value, ChannelFormat>;
@@ -103,6 +103,7 @@ class Lowering {
   ) {
     this.#rounded = rounded;
     this.#root = root;
+    this.#zeros = zeroPoints(root);
     this.#tables = tables;
     this.#formats = formats;
   }
@@ -321,17 +322,6 @@ class Lowering {
     return asStored ? emit(at, "Transpose", [w], { perm: [1, 0] }) : w;
   }
 
-  #zeros(count: number): Value {
-    const known = this.#zeroPoints.get(count);
-    if (known !== undefined) return known;
-    const made = this.#root.addInitializer(
-      `zero_points_${count}`,
-      tensorOf("int8", [count], new Int8Array(count)),
-    );
-    this.#zeroPoints.set(count, made);
-    return made;
-  }
-
   /** One quantized activation for all products of a graph that read it. */
   #activation(at: Node, value: Value): Activation {
     const graph = graphOf(at);
@@ -348,9 +338,4 @@ class Lowering {
     }
     return activation;
   }
-}
-
-function graphOf(node: Node): Graph {
-  if (node.graph === undefined) throw new Error("internal: node without a graph");
-  return node.graph;
 }
