@@ -5,6 +5,7 @@ const SLOW = "**/*.slow.test.ts";
 
 export default defineConfig({
   test: {
+    setupFiles: ["test/seed.ts"],
     projects: [
       {
         extends: true,

@@ -39,8 +39,8 @@ describe("correlations", () => {
   test("Pearson's keeps through scale and shift, Spearman's through anything that keeps the order", () => {
     fc.assert(
       fc.property(scores, (x) => {
-        fc.pre(new Set(x).size > 1);
         const y = x.map((value, i) => value + (i % 4));
+        fc.pre(new Set(x).size > 1 && new Set(y).size > 1);
         const moved = x.map((value) => 3 * value - 7);
         expect(pearson(moved, y)).toBeCloseTo(pearson(x, y), 9);
         const cubes = x.map((value) => value ** 3);
