@@ -52,3 +52,4 @@ export { reportPage } from "./report/page.js";
 export { parseReport, type PageReport, type Parsed } from "./report/schema.js";
 export type { SiteReport } from "./report/report.js";
 export * from "./errors.js";
+export * from "./errors-training.js";

@@ -254,6 +254,7 @@ export function report(from: string, options: ReportOptions = {}): Page {
 }
 
 export * from "./errors.js";
+export * from "./errors-training.js";
 export {
   calibrationManifest,
   type ManifestKind,

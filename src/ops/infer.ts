@@ -37,14 +37,53 @@ interface State {
  * Throws only what reading a small constant throws (TensorDataError, ExternalDataError).
  */
 export function inferTypes(model: Model): void {
+  typed(model);
+}
+
+/** Types of a graph that grows at its end: what is known of each value, and the types of nodes as they are added. */
+export interface GrowingTypes {
+  /** What is known of a value. A size that is unknown has a symbol of its own, so that equal sizes are seen to be equal. */
+  readonly factOf: (value: Value) => Fact;
+  /** Fills dtype and shape of the outputs of a node whose inputs have theirs. */
+  readonly addNode: (node: Node) => void;
+}
+
+/** As `inferTypes`, for a builder that appends nodes to the outermost graph and asks for their types at once. */
+export function inferGrowing(model: Model): GrowingTypes {
+  const state = typed(model);
+  return {
+    factOf(value) {
+      let fact = state.facts.get(value);
+      if (fact === undefined) {
+        fact = settled(state, {
+          ...declared(state, value),
+          tensor: value.isConstant ? value.tensor : undefined,
+        });
+        state.facts.set(value, fact);
+      }
+      return fact;
+    },
+    addNode(node) {
+      for (const input of node.inputs) if (input !== undefined) this.factOf(input);
+      for (const [value, fact] of inferOutputs(state, node, 0)) fill(value, fact);
+    },
+  };
+}
+
+function typed(model: Model): State {
   let state = inferred(model, false);
   const { stale, open } = compareWithDeclared(state);
   if (open && !stale) state = inferred(model, true);
   for (const [value, fact] of state.facts) {
     if (value.tensor !== undefined || (value.isInput && value.graph.parent === undefined)) continue;
-    value.dtype = fact.sequence === undefined ? (fact.dtype ?? value.dtype) : undefined;
-    value.shape = fact.shape?.map((d) => (isPrivate(d) ? null : displayDim(d)));
+    fill(value, fact);
   }
+  return state;
+}
+
+function fill(value: Value, fact: Fact): void {
+  value.dtype = fact.sequence === undefined ? (fact.dtype ?? value.dtype) : undefined;
+  value.shape = fact.shape?.map((d) => (isPrivate(d) ? null : displayDim(d)));
 }
 
 function inferred(model: Model, trusting: boolean): State {
@@ -98,12 +137,16 @@ function inferGraph(state: State, graph: Graph, depth: number): void {
     else if (value.isConstant)
       facts.set(value, { dtype: tensor.dtype, shape: tensor.dims, tensor });
   }
-  for (const node of graph.nodes()) {
-    const outputs = inferNode(state, node, depth);
-    node.outputs.forEach((value, i) => {
-      if (value !== undefined) facts.set(value, completed(state, value, outputs[i] ?? {}));
-    });
-  }
+  for (const node of graph.nodes()) inferOutputs(state, node, depth);
+}
+
+function inferOutputs(state: State, node: Node, depth: number): [Value, Fact][] {
+  const found = inferNode(state, node, depth);
+  const facts = node.outputs.flatMap((value, i): [Value, Fact][] =>
+    value === undefined ? [] : [[value, completed(state, value, found[i] ?? {})]],
+  );
+  for (const [value, fact] of facts) state.facts.set(value, fact);
+  return facts;
 }
 
 function inferNode(state: State, node: Node, depth: number): readonly Fact[] {
