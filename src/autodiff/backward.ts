@@ -79,6 +79,11 @@ export class Backward {
     return this.constant(`int64 ${list.join()}`, () => int64Tensor(list));
   }
 
+  /** A scalar of int64. */
+  integer(value: number): Value {
+    return this.constant(`scalar int64 ${value}`, () => int64Tensor(value));
+  }
+
   /** An initializer, made once for each `key`. */
   constant(key: string, make: () => Tensor): Value {
     let value = this.#constants.get(key);
@@ -125,7 +130,28 @@ export class Backward {
   /** `value` with the shape of `like` (as many elements). */
   reshapeLike(value: Value, like: Value): Value {
     if (this.sameShape(value, like)) return value;
-    return this.op("Reshape", [value, this.shapeOf(like)]);
+    // What was reshaped before is reshaped once: onnxruntime 1.30 fails to load some chains whose shapes are computed.
+    const [from] = value.producer?.op === "Reshape" ? value.producer.inputs : [value];
+    if (from === undefined || this.sameShape(from, like)) return from ?? value;
+    const target = this.#shapeFrom(from, like);
+    if (target === undefined) return this.op("Reshape", [from, this.shapeOf(like)]);
+    const attributes =
+      target.includes(0) && this.sizesOf(like) !== undefined ? { allowzero: 1 } : {};
+    return this.op("Reshape", [from, this.ints(target)], attributes);
+  }
+
+  /** The shape of `like` as a Reshape of `from` can say it without looking at `like`: 0 for a size that stays in its place, -1 for one that is left. */
+  #shapeFrom(from: Value, like: Value): readonly number[] | undefined {
+    const known = this.sizesOf(like);
+    if (known !== undefined) return known;
+    const own = this.factOf(from).shape;
+    const target = this.factOf(like).shape?.map((dim, i) => {
+      if (typeof dim === "number" && dim > 0) return dim;
+      return own !== undefined && i < own.length && isSame(dim, own[i] ?? null) ? 0 : -1;
+    });
+    return target?.filter((n) => n === -1).length === 1 || target?.includes(-1) === false
+      ? target
+      : undefined;
   }
 
   zerosLike(value: Value): Value {
