@@ -1,12 +1,16 @@
 // The builder that gradient rules write with: appends nodes to the graph, each with its type at once, and undoes broadcasting.
+import { NoGradientError } from "../errors-training.js";
 import type { AttributeInput } from "../graph/attribute.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
-import type { DType } from "../onnx/dtypes.js";
+import { DTYPES } from "../onnx/dtypes.js";
 import { int64Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
+import { scalarOf } from "../onnx/values.js";
 import { numbersIn, type Fact } from "../ops/facts.js";
-import { inferGrowing, type GrowingTypes } from "../ops/infer.js";
+import type { GrowingTypes } from "../ops/infer.js";
 import { equalDims } from "../ops/symbols.js";
+
+import type { GradientTable } from "./rule.js";
 
 type Attributes = Readonly<Record<string, AttributeInput>>;
 
@@ -15,19 +19,21 @@ export class Backward {
   /** Version of the default operator set: older ones have axes as attributes. */
   readonly opset: number;
   readonly #types: GrowingTypes;
-  readonly #wanted: ReadonlySet<Value>;
+  readonly #wanted: Set<Value>;
   readonly #constants = new Map<string, Value>();
   readonly #shapes = new Map<Value, Value>();
 
-  /** `wanted` holds the values that a gradient may reach. */
+  /** `wanted` holds the values that a gradient may reach; what is computed from them joins them. */
   constructor(
     readonly model: Model,
-    wanted: ReadonlySet<Value>,
+    types: GrowingTypes,
+    readonly rules: GradientTable,
+    wanted: Iterable<Value>,
   ) {
     this.graph = model.graph;
     this.opset = opset(model);
-    this.#wanted = wanted;
-    this.#types = inferGrowing(model);
+    this.#wanted = new Set(wanted);
+    this.#types = types;
   }
 
   /** Whether the gradient of a value is needed: others may be left out. */
@@ -53,6 +59,9 @@ export class Backward {
     const op = type.slice(at + 1);
     const node = this.graph.addNode({ op, domain, inputs, outputs, attributes });
     this.#types.addNode(node);
+    if (inputs.some((input) => this.wants(input)))
+      for (const output of node.outputs)
+        if (output !== undefined && isDifferentiable(output)) this.#wanted.add(output);
     return node;
   }
 
@@ -64,6 +73,12 @@ export class Backward {
   /** The whole numbers in a small value (axes, sizes), where they are known. */
   numbersOf(value: Value | undefined): readonly number[] | undefined {
     return value === undefined ? undefined : numbersIn(this.factOf(value));
+  }
+
+  /** The one element of a constant. */
+  numberIn(value: Value): number | undefined {
+    const { tensor } = this.factOf(value);
+    return tensor && scalarOf(tensor);
   }
 
   /** A constant of the element type of `like`. */
@@ -96,7 +111,10 @@ export class Backward {
 
   /** `value` in the element type of `like`. */
   cast(value: Value, like: Value): Value {
-    return this.op("CastLike", [value, like]);
+    if (like.dtype === undefined) return this.op("CastLike", [value, like]);
+    return value.dtype === like.dtype
+      ? value
+      : this.op("Cast", [value], { to: DTYPES[like.dtype].code });
   }
 
   /** The sizes of a value as int64: a constant where all are known. */
@@ -152,6 +170,13 @@ export class Backward {
     return target?.filter((n) => n === -1).length === 1 || target?.includes(-1) === false
       ? target
       : undefined;
+  }
+
+  /** Whether the last axes of `value` are surely those of `tail`. */
+  endsWith(value: Value, tail: Value): boolean {
+    const [shape, end] = [this.factOf(value).shape, this.factOf(tail).shape];
+    const lead = (shape?.length ?? 0) - (end?.length ?? 0);
+    return end?.every((dim, i) => isSame(dim, shape?.[i + lead] ?? null)) === true && lead >= 0;
   }
 
   zerosLike(value: Value): Value {
@@ -239,9 +264,30 @@ export class Backward {
     return first && others.reduce((sum, next) => this.op("Add", [sum, next]), first);
   }
 
-  dtypeOf(value: Value): DType | undefined {
-    return this.factOf(value).dtype;
+  /** How many elements of `x` each element of `y` stands for, where `y` has the axes of `x`, some reduced to 1, and their sizes are known. */
+  reducedCount(x: Value, y: Value): number | undefined {
+    const [wide, narrow] = [this.factOf(x).shape, this.factOf(y).shape];
+    if (wide === undefined || wide.length !== narrow?.length) return undefined;
+    let count = 1;
+    for (const [i, dim] of wide.entries()) {
+      const other = narrow[i] ?? null;
+      if (isSame(dim, other)) continue;
+      if (typeof dim !== "number" || other !== 1) return undefined;
+      count *= dim;
+    }
+    return count;
   }
+
+  /** The error for a node of which a row knows no gradient. */
+  noGradient(node: Node, detail?: string): NoGradientError {
+    const name = node.name || (node.outputs.find((o) => o !== undefined)?.name ?? "?");
+    return new NoGradientError(node.op, name, detail);
+  }
+}
+
+/** Values without a known type may be floats. */
+export function isDifferentiable({ dtype }: Value): boolean {
+  return dtype === undefined || DTYPES[dtype].kind === "float";
 }
 
 function isSame(a: Dim, b: Dim): boolean {

@@ -1,10 +1,10 @@
 // Reverse-mode differentiation of a graph into the same graph: from the loss back to the values that are trained.
-import { NoGradientError } from "../errors-training.js";
-import type { Graph, Node, Value } from "../graph/graph.js";
+import type { Graph, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import { DTYPES } from "../onnx/dtypes.js";
-import { Backward } from "./backward.js";
-import type { GradientRule, GradientTable } from "./rule.js";
+import { inferGrowing } from "../ops/infer.js";
+import { Backward, isDifferentiable } from "./backward.js";
+import { propagate, reads, takeGradient, type Gradients } from "./propagate.js";
+import type { GradientTable } from "./rule.js";
 import { GRADIENTS } from "./table.js";
 
 export interface DifferentiateOptions {
@@ -27,40 +27,13 @@ export function differentiate(
   wrt: readonly Value[],
   options: DifferentiateOptions = {},
 ): Value[] {
-  const b = new Backward(model, dependents(model.graph, wrt));
+  const types = inferGrowing(model);
+  const rules = { ...GRADIENTS, ...options.rules };
   const nodes = [...model.graph.nodes()];
-  const gradients = new Map<Value, Value[]>([[loss, [b.fill(1, loss)]]]);
-  const gradientOf = (value: Value | undefined): Value | undefined => {
-    const parts = value && gradients.get(value);
-    if (value === undefined || parts === undefined) return undefined;
-    const sum = b.add(parts);
-    if (sum !== undefined) gradients.set(value, [sum]);
-    return sum;
-  };
-  for (const node of nodes.toReversed()) {
-    if (![...reads(node)].some((value) => b.wants(value))) continue;
-    const upstream = node.outputs.map((output) => gradientOf(output));
-    if (upstream.every((gradient) => gradient === undefined)) continue;
-    const found = ruleOf(node, options.rules ?? {}, b).gradient(node, upstream, b);
-    for (const [i, input] of node.inputs.entries()) {
-      const gradient = found[i];
-      if (gradient === undefined || !b.wants(input)) continue;
-      const parts = gradients.get(input);
-      if (parts === undefined) gradients.set(input, [gradient]);
-      else parts.push(gradient);
-    }
-  }
-  return wrt.map((value) => gradientOf(value) ?? b.zerosLike(value));
-}
-
-function ruleOf(node: Node, extra: GradientTable, b: Backward): GradientRule {
-  const rule = Object.hasOwn(extra, node.op) ? extra[node.op] : GRADIENTS[node.op];
-  const name = node.name || (node.outputs.find((o) => o !== undefined)?.name ?? "?");
-  if (rule === undefined) throw new NoGradientError(node.op, name);
-  for (const body of node.subgraphs())
-    if ([...outerReads(body)].some((value) => b.wants(value)))
-      throw new NoGradientError(node.op, name, "the gradient would have to pass through its body");
-  return rule;
+  const b = new Backward(model, types, rules, dependents(model.graph, wrt));
+  const gradients: Gradients = new Map([[loss, [b.fill(1, loss)]]]);
+  propagate(nodes, gradients, b);
+  return wrt.map((value) => takeGradient(gradients, value, b) ?? b.zerosLike(value));
 }
 
 /** `wrt` and every float value that is computed from it. */
@@ -74,20 +47,4 @@ function dependents(graph: Graph, wrt: readonly Value[]): Set<Value> {
       if (output !== undefined && isDifferentiable(output)) found.add(output);
   }
   return found;
-}
-
-/** Values without a known type may be floats. */
-function isDifferentiable({ dtype }: Value): boolean {
-  return dtype === undefined || DTYPES[dtype].kind === "float";
-}
-
-/** What a node reads, its bodies included. */
-function* reads(node: Node): Generator<Value> {
-  for (const input of node.inputs) if (input !== undefined) yield input;
-  for (const body of node.subgraphs()) yield* outerReads(body);
-}
-
-function* outerReads(body: Graph): Generator<Value> {
-  for (const node of body.nodes()) yield* reads(node);
-  yield* body.outputs;
 }
