@@ -45,9 +45,8 @@ function backwardOf(b: Backward, n: Normalization, upstream: Upstream): Through 
   if (upstream.dy !== undefined) {
     const dy = flat(upstream.dy);
     const weighted = mul(b, dy, normalized);
-    const rows = (v: Value) => b.reduce("ReduceSum", v, [0], 0);
-    if (b.wants(n.scale)) scaleGradient = b.sumTo(b.reshapeLike(rows(weighted), n.scale), n.scale);
-    if (b.wants(n.bias)) biasGradient = b.sumTo(b.reshapeLike(rows(dy), n.bias), n.bias);
+    if (b.wants(n.scale)) scaleGradient = sumOfRows(b, n, weighted, n.scale);
+    if (b.wants(n.bias)) biasGradient = sumOfRows(b, n, dy, n.bias);
     if (b.wants(n.x)) terms.push(inputGradient(b, n, { dy, weighted, normalized, inverse }));
   }
   if (b.wants(n.x)) {
@@ -123,15 +122,29 @@ function inputGradient(
   return mul(b, rest, inverse);
 }
 
+/** The gradient of a scale or bias: what its rows sum up to. */
+function sumOfRows(b: Backward, { x, axis }: Normalization, rows: Value, like: Value): Value {
+  const sum = b.reduce("ReduceSum", rows, [0], 0);
+  if (b.endsWith(x, like) && like.rank === spanOf(x, axis)) return b.reshapeLike(sum, like);
+  return b.sumTo(b.op("Reshape", [sum, tailShape(b, x, axis)]), like);
+}
+
+/** How many axes are normalized. */
+const spanOf = (x: Value, axis: number): number | undefined =>
+  x.rank === undefined ? undefined : axis < 0 ? -axis : x.rank - axis;
+
+/** The sizes of the axes that are normalized. */
+const tailShape = (b: Backward, x: Value, axis: number): Value =>
+  b.op("Slice", [b.shapeOf(x), b.ints([axis]), b.ints([Number.MAX_SAFE_INTEGER])]);
+
 /** The scale as one row for all elements that are normalized together. */
 function rowOf(b: Backward, scale: Value | undefined, axis: number, x: Value): Value {
   const flat = b.op("Flatten", [x], { axis });
   if (scale === undefined) return onesOf(b, flat);
-  const span = x.rank === undefined ? undefined : axis < 0 ? -axis : x.rank - axis;
+  const span = spanOf(x, axis);
   if (scale.rank === span && b.endsWith(x, scale))
     return span === 1 ? scale : b.op("Reshape", [scale, b.ints([-1])]);
-  const shape = b.op("Slice", [b.shapeOf(x), b.ints([axis]), b.ints([Number.MAX_SAFE_INTEGER])]);
-  return b.op("Reshape", [b.op("Expand", [scale, shape]), b.ints([-1])]);
+  return b.op("Reshape", [b.op("Expand", [scale, tailShape(b, x, axis)]), b.ints([-1])]);
 }
 
 const epsilonOf = (node: Node, missing: number): number => node.float("epsilon", missing);

@@ -15,19 +15,17 @@ interface Product {
 
 type Multiply = (b: Backward, product: Product) => Value;
 
-const fused: Multiply = (b, { left, right, transA, transB, alpha }) =>
-  b.op("com.microsoft.FusedMatMul", [left, right], {
-    transA: Number(transA),
-    transB: Number(transB),
-    ...(alpha === 1 ? {} : { alpha: { type: "float", value: alpha } }),
-  });
+const multiplyBy =
+  (op: string): Multiply =>
+  (b, { left, right, transA, transB, alpha }) =>
+    b.op(op, [left, right], {
+      ...(transA ? { transA: 1 } : {}),
+      ...(transB ? { transB: 1 } : {}),
+      ...(alpha === 1 ? {} : { alpha: { type: "float", value: alpha } }),
+    });
 
-const gemm: Multiply = (b, { left, right, transA, transB, alpha }) =>
-  b.op("Gemm", [left, right], {
-    transA: Number(transA),
-    transB: Number(transB),
-    ...(alpha === 1 ? {} : { alpha: { type: "float", value: alpha } }),
-  });
+const fused = multiplyBy("com.microsoft.FusedMatMul");
+const gemm = multiplyBy("Gemm");
 
 /** dA' = dY·B'ᵀ, transposed where A is. */
 const leftGradient = (b: Backward, multiply: Multiply, dy: Value, p: Product): Value =>
@@ -45,10 +43,11 @@ const rightGradient = (b: Backward, multiply: Multiply, dy: Value, p: Product): 
 function batchedGradients(b: Backward, dy: Value, p: Product): readonly (Value | undefined)[] {
   const { left, right } = p;
   const shared = right.rank === 2 && (left.rank ?? 0) > 2 && !p.transA;
-  const ofRight = () =>
-    shared
-      ? rightGradient(b, gemm, flat(b, dy), { ...p, left: flat(b, left) })
-      : b.sumTo(rightGradient(b, fused, dy, p), right);
+  const ofRight = () => {
+    if (!shared) return b.sumTo(rightGradient(b, fused, dy, p), right);
+    const rows = flat(b, left);
+    return rightGradient(b, gemm, flat(b, dy), { ...p, left: rows });
+  };
   return [
     b.wants(left) ? b.sumTo(leftGradient(b, fused, dy, p), left) : undefined,
     b.wants(right) ? ofRight() : undefined,
