@@ -18,3 +18,55 @@ export class NoGradientError extends OctavoError {
     );
   }
 }
+
+/** A loss or a gradient that is NaN or infinite. */
+export class LossNotFiniteError extends OctavoError {
+  readonly code = "loss-not-finite";
+  constructor(
+    readonly what: "loss" | "gradient",
+    readonly value: number,
+    /** Counted from 1. */
+    readonly step: number,
+    /** The records of the batch. */
+    readonly batch: string,
+    /** Where the state before this step is kept. */
+    readonly checkpoint: string | undefined = undefined,
+  ) {
+    super(
+      `The ${what} became ${value} at step ${step} (${batch}). ` +
+        `Expected a finite number. Lower the learning rate (--lr), or look at these records and at the model's weights.` +
+        (checkpoint === undefined ? "" : ` The state before this step is kept in ${checkpoint}.`),
+    );
+  }
+}
+
+/** A checkpoint that is of another run, or is none. */
+export class CheckpointError extends OctavoError {
+  readonly code = "checkpoint";
+  constructor(
+    readonly path: string,
+    readonly detail: string,
+  ) {
+    super(
+      `The checkpoint ${path} cannot be taken up: ${detail}. ` +
+        `Expected the state of a run of the same model, data and options: give that command again, name another output, or begin anew with --force.`,
+    );
+  }
+}
+
+/** Training that was asked to end; its state is kept. */
+export class TrainingInterruptedError extends OctavoError {
+  readonly code = "training-interrupted";
+  constructor(
+    readonly steps: number,
+    readonly total: number,
+    readonly checkpoint: string,
+    options?: { cause?: unknown },
+  ) {
+    super(
+      `Interrupted after ${steps} of ${total} steps. The state is kept in ${checkpoint}: ` +
+        `give the same command again to go on from there.`,
+      options,
+    );
+  }
+}

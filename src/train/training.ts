@@ -2,7 +2,7 @@
 import type { GradientTable } from "../autodiff/rule.js";
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import type { Feeds, Runtime, Session } from "../runtime/runtime.js";
+import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
 import type { Parameter } from "./parameters.js";
 import type { Schedule } from "./schedule.js";
 
@@ -77,21 +77,28 @@ export interface TrainLoopOptions extends OptimizerOptions {
   /** What must be the same for a checkpoint to be taken up: the model's fingerprint, the data's, each option, by its name. */
   readonly identity?: Readonly<Record<string, string>> | undefined;
   readonly threads?: number | undefined;
+  /** Seconds of a clock that only goes forward, for checkpoints. */
+  readonly now: () => number;
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: ((step: StepProgress) => void) | undefined;
 }
 
-/** A place for one checkpoint. `write` replaces it whole or not at all. */
+/** The state of a run: tensors by name, and texts beside them. */
+export interface TrainingState {
+  readonly tensors: Readonly<Record<string, RuntimeTensor>>;
+  readonly texts: Readonly<Record<string, string>>;
+}
+
+/** A place for the state of one run. */
 export interface CheckpointStore {
   /** For messages. */
   readonly path: string;
   /** Seconds between two checkpoints, at least. */
   readonly every: number;
   /** Undefined where there is none. */
-  read(): Uint8Array | undefined;
-  /** The parts, one after the other. */
-  write(parts: readonly Uint8Array[]): void;
-  remove(): void;
+  read(): TrainingState | undefined;
+  /** Replaces what is there, whole or not at all. The tensors change afterwards. */
+  write(state: TrainingState): void;
 }
 
 export interface StepProgress {
@@ -124,11 +131,3 @@ export interface Trained {
   /** Steps of an earlier run that this one took up. */
   readonly resumed: number;
 }
-
-/** Trains `trainable` with its batches; the work of `train` and of QAT. See loop.ts for what it throws. */
-export type TrainLoop = (
-  runtime: Runtime,
-  trainable: Trainable,
-  batches: TrainingBatches,
-  options: TrainLoopOptions,
-) => Promise<Trained>;

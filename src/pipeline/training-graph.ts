@@ -1,0 +1,60 @@
+// A float model in the form in which it is trained: what is learned stays as it stands in the file, so that it can be written back there.
+import type { Graph, Value } from "../graph/graph.js";
+import { importModel } from "../graph/import.js";
+import { exportModel } from "../graph/export.js";
+import type { Model } from "../graph/model.js";
+import { inferTypes } from "../ops/infer.js";
+import { hoistConstants } from "../passes/constants.js";
+import { removeDead } from "../passes/dead.js";
+import { inlineFunctions } from "../passes/functions.js";
+import { removeNanGuards } from "../passes/nan-guard.js";
+import { raiseOpset } from "../passes/opset.js";
+import { simplify } from "../passes/simplify.js";
+import { trainableParameters, type Parameter } from "../train/parameters.js";
+
+/** Gradients are written with operators of this version. */
+const OPSET = 17;
+
+export interface TrainingGraph {
+  /** What is learned are inputs with a default here, whom no rewrite folds, transposes or merges. */
+  readonly model: Model;
+  readonly parameters: readonly Parameter[];
+}
+
+/**
+ * A copy of `model` for training, its tensors shared. The names of what is learned are those of `model`'s initializers, once its functions are
+ * inlined and its constants hoisted, which this does to `model` itself. `outputs` are those that the loss reads.
+ */
+export function trainingGraph(model: Model, outputs: readonly string[]): TrainingGraph {
+  inlineFunctions(model);
+  hoistConstants(model);
+  const copy = importModel(exportModel(model));
+  const { graph } = copy;
+  raiseOpset(copy, OPSET);
+  inferTypes(copy);
+  const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);
+  const parameters = trainableParameters(graph, reached);
+  // While their content can be seen: what a guard is for depends on it.
+  removeNanGuards(copy);
+  for (const { name } of parameters) protect(graph, graph.value(name));
+  simplify(copy);
+  inferTypes(copy);
+  return { model: copy, parameters };
+}
+
+/** Lets callers set an initializer: to every rewrite it is a value that may be anything. */
+function protect(graph: Graph, value: Value | undefined): void {
+  if (value?.tensor === undefined) throw new Error("internal: a parameter without content");
+  if (value.isInput) return;
+  const { name, tensor } = value;
+  graph.rename(value, graph.freshName(`${name}_initial`));
+  const input = graph.addInput(name, { dtype: tensor.dtype, shape: tensor.dims });
+  input.tensor = tensor;
+  graph.replaceUses(value, input);
+  graph.removeInitializer(value);
+}
+
+/** The last rewrites of a graph before it runs. */
+export function finishTraining(model: Model): void {
+  removeDead(model);
+}
