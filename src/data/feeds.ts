@@ -16,6 +16,8 @@ export interface FeedOptions {
   readonly padding: Padding;
   /** Number of the first token's position; default 0. */
   readonly positionOffset?: number;
+  /** Tokens of the batch at least, padding included, where the model does not fix them; default: as many as its longest row has. */
+  readonly length?: number;
 }
 
 /** Value of an input at the `i`-th token of a row, or at padding (`i` undefined). */
@@ -63,7 +65,8 @@ export function feedsOf(
 ): Feeds {
   const fixed = fixedSizes(inputs);
   const batch = fixed.batch ?? rows.length;
-  const length = fixed.length ?? Math.max(1, ...rows.map((row) => row.ids.length));
+  const length =
+    fixed.length ?? Math.max(1, options.length ?? 0, ...rows.map((row) => row.ids.length));
   const feeds = inputs.map((port): [string, RuntimeTensor] => {
     const rule = Object.hasOwn(RULES, port.name) ? RULES[port.name] : undefined;
     if (rule === undefined) throw notFilled(port, "it has no rule");

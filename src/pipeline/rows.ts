@@ -132,12 +132,13 @@ export function feedsFor(
   tokenizer: Tokenizer | undefined,
   rows: readonly EvaluationRow[],
   positionOffset = tokenizer?.positionOffset,
+  length?: number,
 ): Feeds {
   const encoded = rows.map((row) => row.encoded).filter((row) => row !== undefined);
   if (tokenizer !== undefined && encoded.length > 0) {
     const { padding } = tokenizer;
     const offset = positionOffset === undefined ? {} : { positionOffset };
-    return feedsOf(inputs, encoded, { padding, ...offset });
+    return feedsOf(inputs, encoded, { padding, ...offset, ...(length && { length }) });
   }
   const feeds = rows.flatMap(({ ready }) =>
     ready === undefined ? [] : [readyFeeds(inputs, ready)],

@@ -94,7 +94,7 @@ export function assemble(functions: Readonly<Record<string, Function>>): Uint8Ar
     ...list(parameters.map((type) => [TYPES[type]])),
     ...list(result === undefined ? [] : [[TYPES[result]]]),
   ]);
-  const memory = [...text(""), ...text("memory"), 0x02, 0x01, ...unsigned(0), ...unsigned(65536)];
+  const memory = [...text(""), ...text("memory"), 0x02, 0x00, ...unsigned(0)];
   const codes = all.map(([, { vectors, code }]) =>
     sized([...list([[...unsigned(vectors), TYPES.v128]]), ...code, END]),
   );

@@ -4,6 +4,7 @@ import type { Dim, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { DType } from "../onnx/dtypes.js";
 import { float32Tensor, int64Tensor } from "../onnx/tensor.js";
+import { inferGrowing } from "../ops/infer.js";
 
 /** One divided by what counts in all batches of an update: a scalar, fed by the loop. */
 export const LOSS_SHARE = "octavo.share";
@@ -198,7 +199,7 @@ class LossNodes {
   readonly b: Backward;
 
   constructor(model: Model) {
-    this.b = new Backward(model, new Set());
+    this.b = new Backward(model, inferGrowing(model), {}, []);
   }
 
   /** A value of the model, mostly one of its outputs. */
