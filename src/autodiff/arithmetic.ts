@@ -1,6 +1,7 @@
 // Gradients of arithmetic: sums, products, quotients, powers, extremes, with broadcasting undone.
 import type { Node, Value } from "../graph/graph.js";
 import type { Backward } from "./backward.js";
+import { noGradient } from "./no-gradient.js";
 import type { GradientRule, GradientTable } from "./rule.js";
 
 /** A row of an operator with one input that has a gradient: dx from dy, x and y. */
@@ -125,7 +126,7 @@ const dropout: GradientRule = {
     if (training === undefined || b.numbersOf(training)?.[0] === 0) return [dy];
     const mask = node.outputs[1];
     if (mask === undefined)
-      throw b.noGradient(node, "it drops at random and does not give out its mask");
+      throw noGradient(node, "it drops at random and does not give out its mask");
     const rate = ratio === undefined ? b.scalar(0.5, dy) : b.cast(ratio, dy);
     const kept = b.op("Where", [mask, dy, b.scalar(0, dy)]);
     return [b.op("Div", [kept, b.op("Sub", [b.scalar(1, dy), rate])])];

@@ -1,5 +1,4 @@
 // The builder that gradient rules write with: appends nodes to the graph, each with its type at once, and undoes broadcasting.
-import { NoGradientError } from "../errors-training.js";
 import type { AttributeInput } from "../graph/attribute.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
@@ -276,12 +275,6 @@ export class Backward {
       count *= dim;
     }
     return count;
-  }
-
-  /** The error for a node of which a row knows no gradient. */
-  noGradient(node: Node, detail?: string): NoGradientError {
-    const name = node.name || (node.outputs.find((o) => o !== undefined)?.name ?? "?");
-    return new NoGradientError(node.op, name, detail);
   }
 }
 

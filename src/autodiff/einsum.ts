@@ -1,5 +1,6 @@
 // Gradient of Einsum: another Einsum, with the operand's letters as the result.
 import type { Value } from "../graph/graph.js";
+import { noGradient } from "./no-gradient.js";
 import type { GradientRule } from "./rule.js";
 
 const ANY = "...";
@@ -25,7 +26,7 @@ export const einsum: GradientRule = {
       const term = inputs[i] ?? "";
       const own = lettersOf(term);
       if (new Set(own).size < own.length)
-        throw b.noGradient(node, `the diagonal that "${term}" takes has no gradient yet`);
+        throw noGradient(node, `the diagonal that "${term}" takes has no gradient yet`);
       const others = inputs.filter((_, k) => k !== i);
       const values = node.inputs.filter((_, k) => k !== i);
       const known = new Set([output, ...others].flatMap(lettersOf));
@@ -33,9 +34,9 @@ export const einsum: GradientRule = {
       const missing = own.filter((letter) => !known.has(letter));
       const around = [output, ...others].some((other) => other.includes(ANY));
       if (missing.length > 0 && around)
-        throw b.noGradient(node, `"${term}" sums an axis beside an ellipsis`);
+        throw noGradient(node, `"${term}" sums an axis beside an ellipsis`);
       if (term.includes(ANY) && !around)
-        throw b.noGradient(node, `"${term}" sums the axes of its ellipsis`);
+        throw noGradient(node, `"${term}" sums the axes of its ellipsis`);
       const kept = missing.reduce((text, letter) => text.replace(letter, ""), term);
       const result = around && !term.includes(ANY) ? ANY + kept : kept;
       const equation = `${[output, ...others].join()}->${result}`;

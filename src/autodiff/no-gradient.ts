@@ -18,10 +18,6 @@ export const WITHOUT_GRADIENT: Readonly<Record<string, string>> = {
   ConcatFromSequence: "sequences of tensors are not differentiated",
   ArgMax: STEPS,
   ArgMin: STEPS,
-  Round: STEPS,
-  Floor: STEPS,
-  Ceil: STEPS,
-  Sign: STEPS,
   TopK: "which elements it takes moves in steps, and no rule is written for those it takes",
   QuantizeLinear: STEPS,
   DequantizeLinear: CODES,
@@ -34,7 +30,6 @@ export const WITHOUT_GRADIENT: Readonly<Record<string, string>> = {
   "com.microsoft.Attention": FUSED,
   "com.microsoft.MultiHeadAttention": FUSED,
   "com.microsoft.EmbedLayerNormalization": FUSED,
-  "com.microsoft.SkipLayerNormalization": FUSED,
 };
 
 /** The error for a node that no gradient passes; without `detail`, the reason of its operator. */

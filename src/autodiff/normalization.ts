@@ -3,6 +3,7 @@ import type { Node, Value } from "../graph/graph.js";
 import { tensorOf } from "../onnx/tensor.js";
 import type { Backward } from "./backward.js";
 import { through } from "./propagate.js";
+import { noGradient } from "./no-gradient.js";
 import type { GradientRule, GradientTable } from "./rule.js";
 
 const mul = (b: Backward, x: Value, y: Value): Value => b.op("Mul", [x, y]);
@@ -193,7 +194,7 @@ const skipNormalization = (centered: boolean): GradientRule => ({
 
 /** [channels] as it broadcasts against [batch, channels, …]. */
 function perChannel(b: Backward, node: Node, x: Value, value: Value): Value {
-  if (x.rank === undefined) throw b.noGradient(node, "the rank of its input is not known");
+  if (x.rank === undefined) throw noGradient(node, "the rank of its input is not known");
   return b.unsqueeze(
     value,
     Array.from({ length: Math.max(0, x.rank - 2) }, (_, i) => i + 1),
@@ -212,7 +213,7 @@ const batchNormalization = through((node, b) => {
   const [x, scale, bias, mean, variance] = node.inputs;
   if (!x || !scale || !bias || !mean || !variance) return [];
   if (node.int("training_mode", 0) !== 0)
-    throw b.noGradient(node, "it takes its statistics from the batch");
+    throw noGradient(node, "it takes its statistics from the batch");
   const each = (value: Value) => perChannel(b, node, x, value);
   const epsilon = b.scalar(epsilonOf(node, 1e-5), variance);
   const deviation = b.op("Sqrt", [b.op("Add", [variance, epsilon])]);

@@ -2,6 +2,7 @@
 import type { Node, Value } from "../graph/graph.js";
 import type { Backward } from "./backward.js";
 import { einsum } from "./einsum.js";
+import { noGradient } from "./no-gradient.js";
 import type { GradientRule, GradientTable } from "./rule.js";
 
 /** Y = α · A' · B', where A' and B' may be the operand with its last two axes swapped. */
@@ -82,7 +83,7 @@ const fusedMatMul: GradientRule = {
     const [left, right] = node.inputs;
     if (dy === undefined || left === undefined || right === undefined) return [];
     if (node.int("transBatchA", 0) !== 0 || node.int("transBatchB", 0) !== 0)
-      throw b.noGradient(node, "batch axes that move inside have no gradient yet");
+      throw noGradient(node, "batch axes that move inside have no gradient yet");
     return batchedGradients(b, dy, productOf(node, left, right));
   },
 };

@@ -1,6 +1,7 @@
 // The walk back over nodes in order: gradients of what they read from those of what they give.
 import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Backward } from "./backward.js";
+import { noGradient } from "./no-gradient.js";
 import type { GradientRule } from "./rule.js";
 
 /** Gradients by value; where a value is read several times, several, to be added up. */
@@ -61,10 +62,10 @@ export const through = (
 
 function ruleOf(node: Node, b: Backward): GradientRule {
   const rule = Object.hasOwn(b.rules, node.op) ? b.rules[node.op] : undefined;
-  if (rule === undefined) throw b.noGradient(node);
+  if (rule === undefined) throw noGradient(node);
   for (const body of node.subgraphs())
     if ([...outerReads(body)].some((value) => b.wants(value)))
-      throw b.noGradient(node, "the gradient would have to pass through its body");
+      throw noGradient(node, "the gradient would have to pass through its body");
   return rule;
 }
 

@@ -2,6 +2,7 @@
 import type { Node, Value } from "../graph/graph.js";
 import { unary } from "./arithmetic.js";
 import type { Backward } from "./backward.js";
+import { noGradient } from "./no-gradient.js";
 import type { GradientTable } from "./rule.js";
 
 /** Sums over the axis of a Softmax; before operator set 13 over all axes from there on. */
@@ -10,7 +11,7 @@ function sumAlong(b: Backward, node: Node, value: Value): Value {
   const given = node.int("axis", 1);
   if (given === -1) return b.reduce("ReduceSum", value, [-1]);
   const rank = value.rank;
-  if (rank === undefined) throw b.noGradient(node, "the rank of its input is not known");
+  if (rank === undefined) throw noGradient(node, "the rank of its input is not known");
   const axis = given < 0 ? given + rank : given;
   const axes = Array.from({ length: rank - axis }, (_, i) => axis + i);
   return b.reduce("ReduceSum", value, axes);
