@@ -28,6 +28,8 @@ export interface Sample {
   /** Outputs that the loss is made of; default: all that are floats. */
   readonly read?: readonly number[];
   readonly opset?: number;
+  /** Whether the outputs are float64, and are cast for the loss. */
+  readonly double?: boolean;
   /** Whether all sizes have to be numbers; default: some graphs have names for them. */
   readonly numbered?: boolean;
 }
@@ -115,7 +117,9 @@ function build(op: string, sample: Sample, form: Form): Built {
         attributes: sample.attributes ?? {},
       });
       const parts = [...(sample.read ?? node.outputs.keys())].map((i) => {
-        const output = node.output(i);
+        const made = node.output(i);
+        const output =
+          sample.double === true ? b.op(`single${i}`, "Cast", [made], { to: 1 }) : made;
         graph.addOutput(output);
         read.push(output.name);
         return b.op(`flat${i}`, "Reshape", [output, b.int(`all${i}`, [-1])]);

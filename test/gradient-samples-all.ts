@@ -1,9 +1,13 @@
 // Samples for every operator that has a gradient.
+import { ACTIVATION_SAMPLES } from "./gradient-samples-activations.js";
 import { ARITHMETIC_SAMPLES } from "./gradient-samples-arithmetic.js";
-import type { Samples } from "./gradient-samples.js";
+import { LAYER_SAMPLES } from "./gradient-samples-layers.js";
 import { MOVEMENT_SAMPLES } from "./gradient-samples-movement.js";
+import type { Samples } from "./gradient-samples.js";
 
 export const SAMPLES: Readonly<Record<string, Samples>> = {
   ...ARITHMETIC_SAMPLES,
+  ...ACTIVATION_SAMPLES,
+  ...LAYER_SAMPLES,
   ...MOVEMENT_SAMPLES,
 };

@@ -50,8 +50,6 @@ const unsqueeze: Samples = fc
       .map(([x, axes]) => ({ inputs: [x, constant(axes)] }));
   });
 
-const identity: Samples = shapes().chain((dims) => floatsIn(dims).map((x) => ({ inputs: [x] })));
-
 const transpose: Samples = shapes(1, 4).chain((dims) =>
   fc
     .tuple(
@@ -86,20 +84,6 @@ const trilu: Samples = shapes(2, 4).chain((dims) =>
       fc.option(fc.integer({ min: -3, max: 3 }).chain((k) => integers([k], []))),
     )
     .map(([x, upper, k]) => ({ inputs: [x, k ?? undefined], attributes: { upper } })),
-);
-
-const cumSum: Samples = shapes(1, 3).chain((dims) =>
-  fc
-    .tuple(
-      floatsIn(dims),
-      axisOf(dims.length).chain((axis) => integers([axis], [])),
-      fc.nat(1),
-      fc.nat(1),
-    )
-    .map(([x, axis, reverse, exclusive]) => ({
-      inputs: [x, axis],
-      attributes: { reverse, exclusive },
-    })),
 );
 
 const concat: Samples = shapes(1, 4).chain((dims) =>
@@ -311,12 +295,10 @@ export const MOVEMENT_SAMPLES: Readonly<Record<string, Samples>> = {
   Flatten: flatten,
   Squeeze: squeeze,
   Unsqueeze: unsqueeze,
-  Identity: identity,
   Transpose: transpose,
   Expand: expand,
   Tile: tile,
   Trilu: trilu,
-  CumSum: cumSum,
   Concat: concat,
   Split: split,
   Slice: slice,

@@ -2,7 +2,9 @@
 import fc from "fast-check";
 import { elementCount } from "../src/onnx/dtypes.js";
 import { int64Tensor, tensorOf, type Tensor } from "../src/onnx/tensor.js";
+import type { AttributeInput } from "../src/graph/attribute.js";
 import type { Operand, Sample } from "./finite-differences.js";
+import { numbers } from "./run.js";
 
 export type Samples = fc.Arbitrary<Sample>;
 
@@ -77,3 +79,42 @@ export const positions = (dims: readonly number[], length: number): fc.Arbitrary
       maxLength: elementCount(dims),
     })
     .chain((list) => integers(list, dims));
+
+/** -0.8, -0.3, 0.2, 0.7 and 1.2 (times `scale`): far from where functions step or bend. */
+export const stepsIn = (dims: readonly number[], scale = 1): fc.Arbitrary<Operand> =>
+  floatsIn(dims).map(({ tensor }) => mapped(tensor, (x) => scale * (Math.round(2 * x) / 2 + 0.2)));
+
+/** Numbers that differ by a tenth at least, also from those of another `part` (0, 1, 2). */
+export const distinct = (dims: readonly number[], part = 0): fc.Arbitrary<Operand> => {
+  const count = elementCount(dims);
+  const all = [...Array(count).keys()];
+  return fc.shuffledSubarray(all, { minLength: count, maxLength: count }).map((order) => ({
+    tensor: tensorOf(
+      "float32",
+      dims,
+      Float32Array.from(order, (i) => 0.3 * i + 0.1 * part - 0.15 * count),
+    ),
+  }));
+};
+
+export function mapped(tensor: Tensor, f: (x: number) => number): Operand {
+  return { tensor: tensorOf("float32", tensor.dims, Float32Array.from(numbers(tensor), f)) };
+}
+
+export const float = (value: number): AttributeInput => ({ type: "float", value });
+
+/** The same samples, each with attributes that are drawn. */
+export const withAttributes = (
+  samples: Samples,
+  attributes: fc.Arbitrary<Readonly<Record<string, AttributeInput>>>,
+): Samples =>
+  fc.tuple(samples, attributes).map(([sample, more]) => ({
+    ...sample,
+    attributes: { ...sample.attributes, ...more },
+  }));
+
+/** One input of any shape, and its numbers. */
+export const one = (
+  draw: (dims: readonly number[]) => fc.Arbitrary<Operand> = floatsIn,
+  min = 0,
+): Samples => shapes(min).chain((dims) => draw(dims).map((x) => ({ inputs: [x] })));

@@ -38,7 +38,8 @@ interface Through {
  */
 function backwardOf(b: Backward, n: Normalization, upstream: Upstream): Through {
   const x = b.op("Flatten", [n.x], { axis: n.axis });
-  const flat = (v: Value) => (v.rank === 2 ? v : b.op("Flatten", [v], { axis: n.axis }));
+  const isMatrix = (v: Value) => v.rank === 2 && (n.axis === 1 || n.axis === -1);
+  const flat = (v: Value) => (isMatrix(v) ? v : b.op("Flatten", [v], { axis: n.axis }));
   const { normalized, inverse } = normalize(b, n, x);
   const terms: Value[] = [];
   let scaleGradient: Value | undefined;
@@ -237,7 +238,6 @@ export const NORMALIZATION: GradientTable = {
   LayerNormalization: layerNormalization,
   RMSNormalization: rms,
   SimplifiedLayerNormalization: rms,
-  "com.microsoft.SimplifiedLayerNormalization": rms,
   "com.microsoft.SkipLayerNormalization": skipNormalization(true),
   "com.microsoft.SkipSimplifiedLayerNormalization": skipNormalization(false),
   BatchNormalization: batchNormalization,

@@ -11,18 +11,17 @@ const reduction = (through: Through): GradientRule => ({
     const [x] = node.inputs;
     if (dy === undefined || !b.wants(x)) return [];
     const keep = keeper(node, b);
-    if (keep === undefined) return [dy];
     return [through(b, keep(dy), x, keep(node.output()), node)];
   },
 });
 
-/** Puts the reduced axes back; undefined where nothing is reduced. */
-function keeper(node: Node, b: Backward): ((value: Value) => Value) | undefined {
+/** Puts the reduced axes back. */
+function keeper(node: Node, b: Backward): (value: Value) => Value {
   const input = node.input(1);
   const axes = node.ints("axes") ?? b.numbersOf(input);
   const none = input === undefined ? node.ints("axes") === undefined : axes?.length === 0;
-  if (none || axes?.length === 0)
-    return node.int("noop_with_empty_axes", 0) === 0 ? (value) => value : undefined;
+  // All axes at once, or none: onnxruntime then applies what stands in front of the sum (a square, a logarithm) to each element.
+  if (none || axes?.length === 0) return (value) => value;
   if (node.int("keepdims", 1) !== 0) return (value) => value;
   if (axes !== undefined) return (value) => b.unsqueeze(value, axes);
   return (value) => b.op("Unsqueeze", [value, input]);
@@ -42,6 +41,7 @@ function countOf(b: Backward, x: Value, y: Value): Value {
 
 /** The extremes share the gradient evenly. */
 const extreme: Through = (b, dy, x, y, node) => {
+  if (b.sameShape(x, y)) return dy;
   const hit = b.cast(b.op("Equal", [x, y]), x);
   const [, axes] = node.inputs;
   const given = node.attributes.get("axes");

@@ -11,10 +11,6 @@ const reshaped: GradientRule = {
   ],
 };
 
-const identity: GradientRule = {
-  gradient: ({ inputs: [x] }, [dy], b) => [b.wants(x) ? dy : undefined],
-};
-
 const transpose: GradientRule = {
   gradient(node, [dy], b) {
     if (dy === undefined || !b.wants(node.input(0))) return [];
@@ -63,16 +59,6 @@ const trilu: GradientRule = {
   ],
 };
 
-/** The sum from the other end. */
-const cumSum: GradientRule = {
-  gradient(node, [dy], b) {
-    const [x, axis] = node.inputs;
-    if (dy === undefined || !b.wants(x)) return [];
-    const reverse = 1 - node.int("reverse", 0);
-    return [b.op("CumSum", [dy, axis], { reverse, exclusive: node.int("exclusive", 0) })];
-  },
-};
-
 /** The rank of a value; throws NoGradientError where it is not known. */
 export function rankOf(value: Value, node: Node): number {
   if (value.rank === undefined) throw noGradient(node, `the rank of "${value.name}" is not known`);
@@ -84,10 +70,8 @@ export const SHAPES: GradientTable = {
   Flatten: reshaped,
   Squeeze: reshaped,
   Unsqueeze: reshaped,
-  Identity: identity,
   Transpose: transpose,
   Expand: expand,
   Tile: tile,
   Trilu: trilu,
-  CumSum: cumSum,
 };
