@@ -54,19 +54,31 @@ export class CheckpointError extends OctavoError {
   }
 }
 
-/** Training that was asked to end; its state is kept. */
-export class TrainingInterruptedError extends OctavoError {
-  readonly code = "training-interrupted";
-  constructor(
-    readonly steps: number,
-    readonly total: number,
-    readonly checkpoint: string,
-    options?: { cause?: unknown },
-  ) {
+/** A model of which nothing can be, or shall be, trained. */
+export class NothingToTrainError extends OctavoError {
+  readonly code = "nothing-to-train";
+  constructor(readonly detail: string) {
     super(
-      `Interrupted after ${steps} of ${total} steps. The state is kept in ${checkpoint}: ` +
-        `give the same command again to go on from there.`,
-      options,
+      `Nothing to train: ${detail}. Expected a model whose weights are float32 initializers on the way to its outputs, ` +
+        `some of them not frozen.`,
+    );
+  }
+}
+
+/** A pattern of names that fits no weight. */
+export class WeightPatternError extends OctavoError {
+  readonly code = "weight-pattern";
+  constructor(
+    readonly pattern: string,
+    readonly weights: readonly string[],
+  ) {
+    const some = weights
+      .slice(0, 3)
+      .map((name) => `"${name}"`)
+      .join(", ");
+    super(
+      `No weight fits the pattern "${pattern}". The model trains ${weights.length} weights, such as ${some}; ` +
+        `patterns also fit names of the nodes that read them.`,
     );
   }
 }

@@ -5,11 +5,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { locateModel, readFolder } from "./data/folder.js";
+import { folderContent, locateModel, readFolder } from "./data/folder.js";
 import { openRecords } from "./data/record-files.js";
+import { CheckpointError } from "./errors-training.js";
 import { DataError, PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
-import { openModelFile, requireWritable, writeModelFile, writeTextFile } from "./onnx/files.js";
+import {
+  openModelFile,
+  replaceFile,
+  requireWritable,
+  writeModelFile,
+  writeTextFile,
+} from "./onnx/files.js";
 import { compareModels } from "./pipeline/compare.js";
 import { evaluateFile } from "./pipeline/evaluation.js";
 import { exportTritonModel, type TritonExported } from "./pipeline/export-triton.js";
@@ -28,9 +35,11 @@ import type {
   OptimizeOptions,
   QuantizeOptions,
   ReportOptions,
+  TrainOptions,
 } from "./pipeline/options.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
 import { pageOf, type Page } from "./pipeline/report.js";
+import { trainModel, type TrainedFile } from "./pipeline/train.js";
 import type {
   BenchmarkReport,
   CompareReport,
@@ -71,7 +80,10 @@ const host: Host = {
   temporaryFolder,
   records: (paths, columns) => openRecords(paths, { columns }),
   folderFiles: readFolder,
+  folderContent,
   writeText: writeTextFile,
+  replaceFile,
+  readState: (path) => (existsSync(path) ? readBytes(path) : undefined),
   readPlan: (path) => readText(path, (detail) => new PlanError(detail, path)),
   readStatistics: (path) => readText(path, noStatistics(path)),
   readIfThere: (path) => (existsSync(path) ? readText(path, noStatistics(path)) : undefined),
@@ -101,6 +113,14 @@ const host: Host = {
 function noStatistics(path: string) {
   return (detail: string) =>
     new StatisticsError(detail, "a file of octavo calibrate", "Name another.", path);
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw codeOf(error) === undefined ? error : new CheckpointError(path, systemMessage(error));
+  }
 }
 
 function temporaryFolder() {
@@ -225,6 +245,18 @@ export function optimize(model: string, options: OptimizeOptions = {}): Promise<
   return optimizeModel(host, model, options);
 }
 
+/**
+ * Fine-tunes a float model on labelled data, or by a teacher, and writes it in the form in which it was exported. A run that was cut off is
+ * taken up again by the same call, to the same bytes. Throws as `quantize`, and the classes of training: NoGradientError, LossNotFiniteError,
+ * CheckpointError, NothingToTrainError, WeightPatternError.
+ *
+ * @example
+ * const { path } = await train("./model", { data: "train.tsv", evaluate: "dev.tsv", epochs: 3, output: "./tuned" });
+ */
+export function train(model: string, options: TrainOptions): Promise<TrainedFile> {
+  return trainModel(host, model, options);
+}
+
 /** Writes a model repository for Triton Inference Server. Throws as `quantize`. */
 export function exportTriton(model: string, options: ExportTritonOptions): Promise<TritonExported> {
   return exportTritonModel(host, model, options);
@@ -270,7 +302,9 @@ export type {
   OptimizeOptions,
   QuantizeOptions,
   ReportOptions,
+  TrainOptions,
 } from "./pipeline/options.js";
+export type { TrainedFile } from "./pipeline/train.js";
 export type { Page } from "./pipeline/report.js";
 export type { CalibratedFile } from "./pipeline/calibrate.js";
 export type { TritonExported } from "./pipeline/export-triton.js";
@@ -290,5 +324,6 @@ export type {
   OptimizeReport,
   QuantizeReport,
   SiteReport,
+  TrainReport,
   ValueReport,
 } from "./report/report.js";

@@ -14,6 +14,7 @@ import { Interrupted, type Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
 import { quantizeCommand } from "./quantize.js";
 import { reportCommand } from "./report.js";
+import { trainCommand } from "./train.js";
 
 /** Exit statuses: part of the contract. */
 const DONE = 0;
@@ -31,6 +32,7 @@ const COMMANDS = [
   optimizeCommand,
   benchmarkCommand,
   reportCommand,
+  trainCommand,
   exportTritonCommand,
   demoCommand,
 ];
@@ -151,6 +153,8 @@ Examples:
   octavo compare ./my-model small.onnx --data dev.tsv
                                      what changed between two models, and where
   octavo optimize ./my-model         the float model, in the form its runtime runs fastest
+  octavo train ./my-model --data train.tsv -o ./tuned
+                                     fine-tuning, before quantizing or instead of it
   octavo export-triton ./my-model/onnx/model_quantized.onnx -o repository
                                      a model repository for Triton Inference Server
   octavo benchmark a.onnx b.onnx     how fast they run against each other, and their memory

@@ -25,6 +25,12 @@ export class Digest {
     this.#piece(0xffff);
   }
 
+  /** What training reads beside. */
+  addLabels(record: DataRecord): void {
+    const { label, labels, answers } = { label: null, labels: null, answers: null, ...record };
+    this.#text(JSON.stringify([label, labels, answers]));
+  }
+
   /** 16 hexadecimal digits. */
   get hex(): string {
     return [this.#low, this.#high].map((n) => (n >>> 0).toString(16).padStart(8, "0")).join("");

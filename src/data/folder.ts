@@ -107,3 +107,28 @@ function readJson(path: string): Readonly<Record<string, unknown>> | undefined {
     throw new ModelFolderError(path, "no JSON object");
   return value as Readonly<Record<string, unknown>>;
 }
+
+/** What belongs to a model's folder whatever its weights are: configuration, tokenizer, description. */
+const CONTENT = /\.(json|txt|md|jinja|model|spm)$/;
+
+/** Files of a folder, and of the folders in it but `onnx`, that are no models or weights. Throws ModelFolderError. */
+export function folderContent(folder: string): { path: string; content: Uint8Array }[] {
+  const namesIn = (sub: string) => {
+    try {
+      return readdirSync(join(folder, sub), { withFileTypes: true });
+    } catch (error) {
+      throw codeOf(error) === undefined
+        ? error
+        : new ModelFolderError(folder, systemMessage(error));
+    }
+  };
+  const inside = namesIn("").flatMap((entry) =>
+    entry.isDirectory() && entry.name !== "onnx" && !entry.name.startsWith(".")
+      ? namesIn(entry.name).map(({ name }) => `${entry.name}/${name}`)
+      : [entry.name],
+  );
+  return inside
+    .filter((path) => CONTENT.test(path) && statSync(join(folder, path)).isFile())
+    .toSorted()
+    .map((path) => ({ path, content: readFileSync(join(folder, path)) }));
+}

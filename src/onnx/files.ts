@@ -122,6 +122,11 @@ export function writeTextFile(path: string, text: string, force: boolean): void 
   writeWhole([{ path, chunks: () => [new TextEncoder().encode(text)] }], force);
 }
 
+/** Replaces a file by pieces one after the other, whole or not at all. Throws WriteFailedError where the system refuses. */
+export function replaceFile(path: string, pieces: readonly Uint8Array[]): void {
+  writeWhole([{ path, chunks: () => pieces }], true);
+}
+
 export interface WriteOptions {
   /**
    * Whether large tensors go into a data file beside the model (`NAME.onnx_data` for `NAME.onnx`): `auto` where the model would exceed the
@@ -132,8 +137,8 @@ export interface WriteOptions {
   readonly force?: boolean;
   /** Where tensors of the input stand that the messages name as external. They are copied; their files' names are not taken over. */
   readonly external?: ExternalData;
-  /** Texts that belong to the model: written with it, before it. */
-  readonly texts?: readonly { readonly path: string; readonly text: string }[];
+  /** Files that belong to the model: written with it, before it. */
+  readonly texts?: readonly { readonly path: string; readonly text: string | Uint8Array }[];
   /** For tests: the size that counts as too large for one file. */
   readonly limit?: number;
 }
@@ -151,7 +156,7 @@ export function writeModelFile(
   const { externalData = "auto", force = false, external, limit = MAX_PROTOBUF_BYTES } = options;
   const texts = (options.texts ?? []).map(({ path: at, text }) => ({
     path: at,
-    chunks: () => [new TextEncoder().encode(text)],
+    chunks: () => [typeof text === "string" ? new TextEncoder().encode(text) : text],
   }));
   const whole = internalize(model, external);
   const size = encodedSize(whole);

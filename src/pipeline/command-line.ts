@@ -1,7 +1,15 @@
 // The command that does a run again, from the options it was given: what is as by default is left out.
 
 /** Options that are no part of what is done. */
-const LEFT_OUT = new Set(["onProgress", "signal", "json", "verbose"]);
+const LEFT_OUT = new Set(["onProgress", "onCheckpoint", "signal", "json", "verbose"]);
+
+/** Options that the command line calls otherwise than the library. */
+const SHORT: Readonly<Record<string, string>> = {
+  output: "-o",
+  evaluate: "--eval",
+  evaluateEvery: "--eval-every",
+  rate: "--lr",
+};
 
 /** `octavo quantize ./model --mode static`, quoted for a POSIX shell. */
 export function commandLine(
@@ -21,7 +29,7 @@ export function commandLine(
 }
 
 function optionWords(name: string, value: unknown): string[] {
-  const option = name === "output" ? "-o" : `--${kebab(name)}`;
+  const option = SHORT[name] ?? `--${kebab(name)}`;
   if (value === true) return [option];
   if (value === false) return [`--no-${kebab(name)}`];
   if (!Array.isArray(value)) return [option, wordOf(value)];

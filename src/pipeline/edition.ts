@@ -17,6 +17,7 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { ActivationReport, CalibrationReport, SiteReport } from "../report/report.js";
 import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
+import { globOf } from "./patterns.js";
 import { prepare } from "./prepare.js";
 import { siteReports } from "./site-reports.js";
 
@@ -179,9 +180,4 @@ function matching(patterns: readonly string[], sites: readonly Site[]): Readonly
     for (const name of fitting) matched.add(name);
   }
   return matched;
-}
-
-function globOf(pattern: string): RegExp {
-  const literal = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${literal.join(".*")}$`);
 }

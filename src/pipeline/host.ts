@@ -40,8 +40,8 @@ export interface Host {
     options: {
       readonly force: boolean;
       readonly external: ExternalData;
-      /** Texts that appear with the model, or not at all. */
-      readonly texts?: readonly { readonly path: string; readonly text: string }[];
+      /** Texts and other files that appear with the model, or not at all. */
+      readonly texts?: readonly { readonly path: string; readonly text: string | Uint8Array }[];
     },
   ): { readonly bytes: number; readonly files: readonly string[] };
   /** A model in a place of its own, for the runtime to load; `release` takes it away. */
@@ -57,7 +57,13 @@ export interface Host {
   records(paths: readonly string[], columns: ColumnOptions): RecordSource;
   /** The JSON files of a model's folder. Throws ModelFolderError. */
   folderFiles(folder: string): FolderFiles;
+  /** What lies in a model's folder beside models and weights (configuration, tokenizer): path within the folder, and content. */
+  folderContent(folder: string): readonly { readonly path: string; readonly content: Uint8Array }[];
   writeText(path: string, text: string, force: boolean): void;
+  /** Replaces a file, whole or not at all, by these pieces one after the other. Throws WriteFailedError. */
+  replaceFile(path: string, pieces: readonly Uint8Array[]): void;
+  /** A file's content, undefined where there is none. Throws CheckpointError where it cannot be read. */
+  readState(path: string): Uint8Array | undefined;
   /** Throws PlanError where there is no such file. */
   readPlan(path: string): string;
   /** Throws StatisticsError where there is no such file. */

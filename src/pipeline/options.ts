@@ -9,6 +9,7 @@ import { RUNTIME_NAMES } from "../runtime/runtime.js";
 import { ATTENTION, RESIDUAL } from "../targets/target.js";
 import { TASKS } from "../tasks/read.js";
 import { POOLINGS } from "../tasks/sentence-embedding.js";
+import { SCHEDULES } from "../train/schedule.js";
 
 const path = v.pipe(v.string(), v.minLength(1));
 const patterns = v.array(v.pipe(v.string(), v.minLength(1)));
@@ -232,6 +233,61 @@ export const compareSchema = v.strictObject({
   plan: v.optional(path),
 });
 
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
+const factor = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+export const trainSchema = v.strictObject({
+  ...evaluation,
+  ...calls,
+  /** Where to write: an .onnx file, or a folder that gets the configuration and tokenizer, too; default: beside the model. */
+  output: v.optional(path),
+  force: flag(false),
+  /** Labelled data that is evaluated along the way, and that the best parameters are chosen by. */
+  evaluate: v.optional(v.union([path, v.array(path)])),
+  /** Updates between two evaluations; default: an epoch. */
+  evaluateEvery: v.optional(counts),
+  /** Evaluations without a better score after which training stops. */
+  patience: v.optional(counts),
+  /** By the labels, or by what a teacher (a model's file or folder) says of the same texts. */
+  teacher: v.optional(path),
+  /** Of the teacher's probabilities. */
+  temperature: v.optional(positive, 2),
+  /** How often the data is gone through; may be a part. */
+  epochs: v.optional(positive, 1),
+  /** Updates, instead of epochs. */
+  steps: v.optional(counts),
+  /** Highest learning rate. */
+  rate: v.optional(positive, 2e-5),
+  schedule: v.optional(v.picklist(SCHEDULES), "linear"),
+  /** Share of the updates in which the rate rises. */
+  warmup: v.optional(factor, 0.06),
+  optimizer: v.optional(v.picklist(["adamw", "sgd"]), "adamw"),
+  weightDecay: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 0.01),
+  /** Of SGD. */
+  momentum: v.optional(factor, 0.9),
+  /** Length that gradients have at most, all together; 0: any. */
+  clip: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 1),
+  /** Batches per update. */
+  accumulate: v.optional(counts, 1),
+  /** Scores of the data are divided by it, to be as the model gives them. */
+  labelScale: v.optional(positive, 1),
+  /** Weights of these names, or read by nodes of these names, stay as they are; `*` is any text. */
+  freeze: v.optional(patterns, []),
+  threads: v.optional(counts),
+  /** Seconds between two checkpoints. */
+  checkpointEvery: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 60),
+  /** Called with the checkpoint's file each time it is written. */
+  onCheckpoint: v.optional(
+    v.custom<(path: string) => void>(
+      (f) => typeof f === "function",
+      "Invalid type: Expected a function",
+    ),
+  ),
+  /** Where to write the report: a page where it ends in .html, the data where it ends in .json. */
+  report: v.optional(path),
+});
+
+export type TrainOptions = v.InferInput<typeof trainSchema>;
 export type EvaluateFileOptions = v.InferInput<typeof evaluateSchema>;
 export type CompareOptions = v.InferInput<typeof compareSchema>;
 

@@ -1,5 +1,6 @@
 // Data as batches that a model is trained on: the same for each epoch's number and seed, whatever ran before.
 import { configurationOf } from "../data/configuration.js";
+import { Digest } from "../data/digest.js";
 import { fixedSizes } from "../data/feeds.js";
 import { placeOf, type DataRecord } from "../data/records.js";
 import type { Tokenizer } from "../data/tokenize.js";
@@ -38,6 +39,8 @@ export interface TrainingData {
   readonly records: number;
   readonly truncated: number;
   readonly paths: readonly string[];
+  /** Of all that is read of the records. */
+  readonly digest: string;
   /** `teacher` has the outputs that the loss reads; needed for distillation alone. */
   batches(teacher?: Session): TrainingBatches;
 }
@@ -100,6 +103,7 @@ export async function trainingData(
     records: records.length,
     truncated: rows.filter(({ encoded }) => (encoded?.cut ?? 0) > 0).length,
     paths,
+    digest: digestOf(records),
     batches(teacher) {
       let epochs: { epoch: number; order: readonly (readonly number[])[] } | undefined;
       return {
@@ -120,6 +124,16 @@ export async function trainingData(
       };
     },
   };
+}
+
+/** A fingerprint of records and their labels. */
+export function digestOf(records: readonly DataRecord[]): string {
+  const digest = new Digest();
+  for (const record of records) {
+    digest.add(record);
+    digest.addLabels(record);
+  }
+  return digest.hex;
 }
 
 /** Inputs and outputs as a session of the graph has them; inputs with a default are not fed. */

@@ -11,6 +11,7 @@ import { removeNanGuards } from "../passes/nan-guard.js";
 import { raiseOpset } from "../passes/opset.js";
 import { simplify } from "../passes/simplify.js";
 import { trainableParameters, type Parameter } from "../train/parameters.js";
+import { tieCopies, type Copy } from "./training-copies.js";
 
 /** Gradients are written with operators of this version. */
 const OPSET = 17;
@@ -19,13 +20,19 @@ export interface TrainingGraph {
   /** What is learned are inputs with a default here, whom no rewrite folds, transposes or merges. */
   readonly model: Model;
   readonly parameters: readonly Parameter[];
+  readonly copies: readonly Copy[];
 }
 
 /**
- * A copy of `model` for training, its tensors shared. The names of what is learned are those of `model`'s initializers, once its functions are
- * inlined and its constants hoisted, which this does to `model` itself. `outputs` are those that the loss reads.
+ * A copy of `model` for training, its tensors shared. Parameters have the names of `model`'s initializers, once its functions are inlined and
+ * its constants hoisted, which this does to `model` itself. `outputs` are those that the loss reads; `select` takes those parameters that are
+ * not frozen.
  */
-export function trainingGraph(model: Model, outputs: readonly string[]): TrainingGraph {
+export function trainingGraph(
+  model: Model,
+  outputs: readonly string[],
+  select: (graph: Graph, all: readonly Parameter[]) => readonly Parameter[] = (_, all) => all,
+): TrainingGraph {
   inlineFunctions(model);
   hoistConstants(model);
   const copy = importModel(exportModel(model));
@@ -33,13 +40,15 @@ export function trainingGraph(model: Model, outputs: readonly string[]): Trainin
   raiseOpset(copy, OPSET);
   inferTypes(copy);
   const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);
-  const parameters = trainableParameters(graph, reached);
+  const selected = select(graph, trainableParameters(graph, reached));
+  const copies = tieCopies(graph, selected);
+  const parameters = selected.filter(({ name }) => !copies.some((each) => each.name === name));
   // While their content can be seen: what a guard is for depends on it.
   removeNanGuards(copy);
   for (const { name } of parameters) protect(graph, graph.value(name));
   simplify(copy);
   inferTypes(copy);
-  return { model: copy, parameters };
+  return { model: copy, parameters, copies };
 }
 
 /** Lets callers set an initializer: to every rewrite it is a value that may be anything. */

@@ -12,8 +12,16 @@ import type {
 } from "./report.js";
 import { shorten } from "./table.js";
 
-function changeOf({ quantize, compare }: PageData): ChangeReport | undefined {
-  return quantize?.evaluation ?? compare?.change;
+function changeOf({ quantize, compare, train }: PageData): ChangeReport | undefined {
+  return quantize?.evaluation ?? compare?.change ?? train?.evaluation;
+}
+
+type Names = readonly [reference: string, candidate: string];
+
+/** What the two models are called: training leaves both in float. */
+function namesOf({ quantize, compare, train }: PageData): Names {
+  const trained = (quantize ?? compare) === undefined && train !== undefined;
+  return trained ? ["before", "after"] : ["float", "quantized"];
 }
 
 /** The metric that matters, before and after or alone. */
@@ -34,10 +42,10 @@ export function accuracySection(data: PageData): Html {
   const change = changeOf(data);
   const alone = data.evaluates;
   if (change === undefined && alone.length === 0) return NOTHING;
-  return html`${change === undefined ? NOTHING : changeSection(change)}${change === undefined ? alone.map(evaluateSection) : NOTHING}`;
+  return html`${change === undefined ? NOTHING : changeSection(change, namesOf(data))}${change === undefined ? alone.map(evaluateSection) : NOTHING}`;
 }
 
-function changeSection(change: ChangeReport): Html {
+function changeSection(change: ChangeReport, [before, after]: Names): Html {
   const { metrics, rows, confidence, agreement } = change;
   return section(
     "Accuracy before and after",
@@ -48,8 +56,8 @@ function changeSection(change: ChangeReport): Html {
           ${intervalChart(
             `${metric.name} before and after`,
             [
-              estimate("float", metric.reference, "float"),
-              estimate("quantized", metric.candidate, "int8"),
+              estimate(before, metric.reference, "float"),
+              estimate(after, metric.candidate, "int8"),
             ],
             (value) => valueText(value, metric.reference),
           )}`,
@@ -60,8 +68,8 @@ function changeSection(change: ChangeReport): Html {
             "Metrics of both models on the same rows",
             [
               { title: "metric", short: true },
-              { title: "float", figures: true },
-              { title: "quantized", figures: true },
+              { title: before, figures: true },
+              { title: after, figures: true },
               { title: "difference", figures: true },
               { title: "by chance (p)", figures: true },
             ],

@@ -1,6 +1,12 @@
 // What the sections of the page share: the reports by command, and the frames around what is shown.
 import { html, type Html } from "./html.js";
-import type { BenchmarkReport, CompareReport, EvaluateReport, QuantizeReport } from "./report.js";
+import type {
+  BenchmarkReport,
+  CompareReport,
+  EvaluateReport,
+  QuantizeReport,
+  TrainReport,
+} from "./report.js";
 import type { PageReport } from "./schema.js";
 import type { Tone } from "./charts.js";
 
@@ -9,6 +15,7 @@ export interface PageData {
   readonly compare: CompareReport | undefined;
   readonly benchmark: BenchmarkReport | undefined;
   readonly evaluates: readonly EvaluateReport[];
+  readonly train: TrainReport | undefined;
 }
 
 export function pageData(reports: readonly PageReport[]): PageData {
@@ -17,6 +24,7 @@ export function pageData(reports: readonly PageReport[]): PageData {
     compare: reports.findLast((report) => report.command === "compare"),
     benchmark: reports.findLast((report) => report.command === "benchmark"),
     evaluates: reports.filter((report) => report.command === "evaluate"),
+    train: reports.findLast((report) => report.command === "train"),
   };
 }
 

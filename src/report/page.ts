@@ -3,6 +3,7 @@ import { latencySection, memorySection } from "./page-benchmark.js";
 import { errorSection, rangeSection } from "./page-errors.js";
 import { accuracySection, checkSection, metricCards } from "./page-accuracy.js";
 import { layersSection, sizeSection, stepsSection } from "./page-model.js";
+import { trainSection } from "./page-train.js";
 import { card, pageData, section, type PageData } from "./page-parts.js";
 import { bytes, counted, decibels, percent, seconds } from "./format.js";
 import { shorten } from "./table.js";
@@ -40,9 +41,9 @@ export function reportPage(reports: readonly PageReport[]): string {
             <h1>${title}</h1>
             ${subtitle(data)}
           </header>
-          ${cards(data)} ${warningsOf(reports)} ${accuracySection(data)} ${sizeSection(data)}
-          ${latencySection(data)} ${memorySection(data)} ${checkSection(data)} ${stepsSection(data)}
-          ${errorSection(data)} ${rangeSection(data)} ${layersSection(data)}
+          ${cards(data)} ${warningsOf(reports)} ${accuracySection(data)} ${trainSection(data)}
+          ${sizeSection(data)} ${latencySection(data)} ${memorySection(data)} ${checkSection(data)}
+          ${stepsSection(data)} ${errorSection(data)} ${rangeSection(data)} ${layersSection(data)}
           ${reproduceSection(reports)}
           <footer>
             Made by Octavo from its own reports. Figures of time belong to the machine named above.
@@ -53,18 +54,21 @@ export function reportPage(reports: readonly PageReport[]): string {
   return markup;
 }
 
-function titleOf({ quantize, compare, evaluates, benchmark }: PageData): string {
+function titleOf({ quantize, compare, train, evaluates, benchmark }: PageData): string {
   const path =
     quantize?.output ??
     compare?.candidate ??
+    train?.output ??
     evaluates[0]?.model ??
     benchmark?.models.at(-1)?.model ??
     "Nothing";
   return shorten(path.split(/[/\\]/).slice(-3).join("/"), 70);
 }
 
-function subtitle({ quantize, compare }: PageData): Html {
+function subtitle({ quantize, compare, train }: PageData): Html {
   if (quantize !== undefined) return html`<p>${formOf(quantize)}. Made from ${quantize.model}.</p>`;
+  if (compare === undefined && train !== undefined)
+    return html`<p>Trained. Made from ${train.model}.</p>`;
   return compare === undefined ? NOTHING : html`<p>Compared with ${compare.reference}.</p>`;
 }
 

@@ -10,6 +10,8 @@ export interface Progress {
   readonly total?: number | undefined;
   /** What is counted: `sentences`. */
   readonly unit?: string | undefined;
+  /** What else is to be seen meanwhile: `loss 0.312`. */
+  readonly note?: string | undefined;
 }
 
 export type OnProgress = (progress: Progress) => void;
@@ -63,7 +65,7 @@ export function progressLine(
 }
 
 /** `calibrating  320 of 1,000 sentences (32 %), 45.1/s, 15.1 s left` after `elapsed` seconds. */
-export function progressText({ step, done, total, unit }: Progress, elapsed: number): string {
+export function progressText({ step, done, total, unit, note }: Progress, elapsed: number): string {
   const things = unit === undefined ? "" : ` ${unit}`;
   const rate = elapsed > 0 ? done / elapsed : 0;
   const pace = rate > 0 ? `, ${rate >= 10 ? grouped(Math.round(rate)) : rate.toFixed(1)}/s` : "";
@@ -71,5 +73,5 @@ export function progressText({ step, done, total, unit }: Progress, elapsed: num
   if (total === 0) return step;
   const left = rate > 0 && done < total ? `, ${seconds((total - done) / rate)} left` : "";
   const share = Math.floor((done / total) * 100);
-  return `${step}  ${grouped(done)} of ${grouped(total)}${things} (${share} %)${pace}${left}`;
+  return `${step}  ${grouped(done)} of ${grouped(total)}${things} (${share} %)${pace}${left}${note === undefined ? "" : `, ${note}`}`;
 }

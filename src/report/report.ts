@@ -212,6 +212,7 @@ export interface OpinionReport {
 export type * from "./benchmark.js";
 export type * from "./evaluation.js";
 export type * from "./run.js";
+export type * from "./train.js";
 
 export interface DemoReport {
   readonly version: typeof REPORT_VERSION;

@@ -6,6 +6,7 @@ import {
   type CompareReport,
   type EvaluateReport,
   type QuantizeReport,
+  type TrainReport,
 } from "./report.js";
 import {
   activation,
@@ -29,7 +30,12 @@ import {
 } from "./schema-parts.js";
 
 /** Reports that a page is made from. */
-export type PageReport = QuantizeReport | EvaluateReport | CompareReport | BenchmarkReport;
+export type PageReport =
+  | QuantizeReport
+  | EvaluateReport
+  | CompareReport
+  | BenchmarkReport
+  | TrainReport;
 
 const warnings = v.array(v.string());
 const head = <C extends string>(command: C) => ({
@@ -119,11 +125,40 @@ const benchmark = v.object({
   warnings,
 });
 
+const curve = v.array(v.object({ step: count, value: v.nullable(finite) }));
+
+const train = v.object({
+  ...head("train"),
+  model: v.string(),
+  output: v.string(),
+  task: v.string(),
+  loss: v.picklist(["task", "distillation"]),
+  data: v.array(v.string()),
+  rows: count,
+  truncated: count,
+  parameters: count,
+  weights: count,
+  steps: count,
+  stopped: v.picklist(["done", "early"]),
+  best: count,
+  resumed: count,
+  losses: curve,
+  scores: curve,
+  metric: optional(v.string()),
+  seconds: v.object({ train: finite, write: finite }),
+  peakMemoryBytes: count,
+  commandLine: optional(v.string()),
+  environment: optional(environment),
+  evaluation: optional(change),
+  warnings,
+});
+
 const schema: v.GenericSchema<unknown, PageReport> = v.variant("command", [
   quantize,
   evaluate,
   compare,
   benchmark,
+  train,
 ]);
 
 export type Parsed =
@@ -148,4 +183,4 @@ export function parseReport(text: string): Parsed {
     expected: issue.expected === null ? EXPECTED : `${issue.expected} there`,
   };
 }
-const EXPECTED = "what quantize, evaluate, compare or benchmark print with --json";
+const EXPECTED = "what quantize, evaluate, compare, benchmark or train print with --json";

@@ -66,6 +66,11 @@ td.name { overflow-wrap: anywhere; min-width: 11rem; }
 .short { white-space: nowrap; }
 td.text { min-width: 9rem; }
 .better { color: var(--good); }
+.lines { margin: .5rem 0; font-size: .8rem; color: var(--soft); }
+.lines svg { display: block; width: 100%; height: 10rem; }
+.lines .line { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
+.lines .grid { stroke: var(--line); vector-effect: non-scaling-stroke; }
+.lines figcaption { display: flex; justify-content: space-between; }
 details { margin-top: .75rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 pre { background: var(--ground); border: 1px solid var(--line); border-radius: 8px; padding: .75rem; margin: .5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
@@ -108,7 +113,7 @@ footer { color: var(--soft); font-size: .8rem; margin-top: 1.5rem; }
   ["float", "int8", "a", "b", "c", "d", "e"]
     .map(
       (tone) =>
-        `.${tone} { fill: var(--${tone}); } i.${tone} { background: var(--${tone}); } .interval.${tone} { stroke: var(--${tone}); }`,
+        `.${tone} { fill: var(--${tone}); } i.${tone} { background: var(--${tone}); } .interval.${tone}, .line.${tone} { stroke: var(--${tone}); }`,
     )
     .join("\n"),
 );

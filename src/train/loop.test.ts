@@ -124,12 +124,7 @@ test("a run that is ended after any step goes on as if it never had been", async
       signal: controller.signal,
       onStep: ({ done }) => done === end && controller.abort(new Error("enough")),
     });
-    await expect(interrupted).rejects.toMatchObject({
-      code: "training-interrupted",
-      steps: end,
-      total: 12,
-      checkpoint: "model.onnx.part",
-    });
+    await expect(interrupted).rejects.toThrow("enough");
     const taken = await train({ ...scored(), checkpoint });
     expect(taken.resumed).toBe(end);
     expect(weightsOf(taken)).toEqual(weightsOf(uninterrupted));

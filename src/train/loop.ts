@@ -1,5 +1,5 @@
 // The loop of training, of `train` and of QAT alike: batches in, updates, evaluations, checkpoints; the best parameters out.
-import { LossNotFiniteError, TrainingInterruptedError } from "../errors-training.js";
+import { CheckpointError, LossNotFiniteError } from "../errors-training.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { restore, stateOf, type Progressing } from "./checkpoint.js";
 import { addRest, gradientNorm, MOMENTS, update } from "./optimizer.js";
@@ -20,8 +20,7 @@ import type {
  * taken up from its checkpoint. With `evaluate` the parameters of the best score are returned, which may be those before the first step.
  *
  * Throws NoGradientError, RuntimeFailedError, UnsupportedError (a parameter too large to train), LossNotFiniteError, CheckpointError (what is
- * kept is of another run), TrainingInterruptedError once `signal` is aborted and the state kept (the signal's reason without a checkpoint),
- * and what `evaluate` and the batches throw.
+ * kept is of another run), the signal's reason when it is aborted (the state is kept before), and what `evaluate` and the batches throw.
  */
 export async function trainLoop(
   runtime: Runtime,
@@ -60,12 +59,10 @@ class Run {
   }
 
   async run(): Promise<Trained> {
-    const { steps: total, signal, checkpoint, identity = {}, now } = this.#options;
+    const { steps: total, signal, checkpoint, now } = this.#options;
     const progress = this.#progress;
     const { parameters } = this.#step;
-    const kept = checkpoint?.read();
-    if (checkpoint !== undefined && kept !== undefined)
-      restore(kept, checkpoint.path, parameters, progress, identity);
+    this.#resume();
     const resumed = progress.steps;
     this.#saved = now();
     try {
@@ -78,9 +75,8 @@ class Run {
         await this.#update();
       }
     } catch (error) {
-      if (signal?.aborted !== true || checkpoint === undefined) throw error;
-      this.#save();
-      throw new TrainingInterruptedError(progress.steps, total, checkpoint.path, { cause: error });
+      if (signal?.aborted === true) this.#save();
+      throw error;
     }
     const { best, scores, steps, losses } = progress;
     return {
@@ -97,6 +93,18 @@ class Run {
       best: bestOf(scores)?.step ?? steps,
       resumed,
     };
+  }
+
+  #resume(): void {
+    const { checkpoint, identity = {} } = this.#options;
+    if (checkpoint === undefined) return;
+    try {
+      const kept = checkpoint.read();
+      if (kept === undefined) return;
+      restore(kept, checkpoint.path, this.#step.parameters, this.#progress, identity);
+    } catch (error) {
+      if (!(checkpoint.force === true && error instanceof CheckpointError)) throw error;
+    }
   }
 
   /** One update of the parameters, from one batch or several. */

@@ -95,6 +95,8 @@ export interface CheckpointStore {
   readonly path: string;
   /** Seconds between two checkpoints, at least. */
   readonly every: number;
+  /** The state of another run is no error then: this one begins anew. */
+  readonly force?: boolean | undefined;
   /** Undefined where there is none. */
   read(): TrainingState | undefined;
   /** Replaces what is there, whole or not at all. The tensors change afterwards. */

@@ -1,0 +1,259 @@
+// The verb train: fine-tunes a model on labelled data, or by a teacher, and writes it in the form in which its exporter wrote it.
+import { NothingToTrainError, WeightPatternError } from "../errors-training.js";
+import { exportModel } from "../graph/export.js";
+import type { Graph } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
+import { hoistConstants } from "../passes/constants.js";
+import { inlineFunctions } from "../passes/functions.js";
+import { REPORT_VERSION, type TrainReport } from "../report/report.js";
+import type { Session } from "../runtime/runtime.js";
+import { addLoss } from "../train/losses.js";
+import { trainLoop } from "../train/loop.js";
+import type { Parameter } from "../train/parameters.js";
+import type { Trained } from "../train/training.js";
+import { commandLine } from "./command-line.js";
+import { requireFloat } from "./edition.js";
+import { evaluationOf } from "./evaluation.js";
+import type { Host, OpenedModel } from "./host.js";
+import { checkOptions, trainSchema, type TrainOptions } from "./options.js";
+import { globOf } from "./patterns.js";
+import { undoOnFailure } from "./quantize.js";
+import { readGraph } from "./read.js";
+import { reportFile, requireReportName } from "./report.js";
+import { checkpointStore, statePath } from "./training-checkpoint.js";
+import { putWeights, type Copy } from "./training-copies.js";
+import { trainingData, type TrainingData } from "./training-data.js";
+import { finishTraining, trainingGraph } from "./training-graph.js";
+import { curveOf, loopOptions, scoringOf, type Scoring } from "./training-run.js";
+
+export interface TrainedFile {
+  readonly path: string;
+  readonly report: TrainReport;
+}
+
+type Settings = ReturnType<typeof checkOptions<typeof trainSchema>>;
+
+/**
+ * Trains a float model; the result appears whole or not at all. Beside it a checkpoint is kept while the run lasts, which the same call takes
+ * up again where it was cut off, to the same bytes. Throws an OctavoError for everything that is the user's to mend, and the signal's reason.
+ */
+export async function trainModel(
+  host: Host,
+  input: string,
+  options: TrainOptions,
+): Promise<TrainedFile> {
+  const settings = checkOptions(trainSchema, options);
+  const { force, signal, onProgress = () => undefined } = settings;
+  requireReportName(settings.report);
+  const start = host.now();
+  const file = host.open(input);
+  try {
+    const output = outputOf(host, file, settings);
+    for (const { path } of [...output.texts, { path: output.model }])
+      host.requireWritable(path, force);
+    if (settings.report !== undefined) host.requireWritable(settings.report, force);
+    onProgress({ step: "reading", done: 0, total: 0 });
+    const model = readGraph(file);
+    requireFloat(model);
+    const evaluate = await evaluationOf(host, file, { ...settings, onProgress });
+    const scoring = await scoringOf(host, file, settings);
+    const { trained, data, copies } = await train(host, file, settings, {
+      output: output.model,
+      scoring,
+    });
+    const afterTrain = host.now();
+
+    onProgress({ step: "writing", done: 0, total: 0 });
+    const written = host.write(output.model, exportModel(withWeights(model, trained, copies)), {
+      force,
+      external: file.external,
+      texts: output.texts,
+    });
+    const end = host.now();
+    const peakMemoryBytes = host.peakMemory();
+    const change = await undoOnFailure(host, written.files, () =>
+      evaluate === undefined ? Promise.resolve(undefined) : evaluate(output.model),
+    );
+    const report: TrainReport = {
+      version: REPORT_VERSION,
+      command: "train",
+      model: file.path,
+      output: settings.output ?? output.model,
+      task: data.task.name,
+      loss: settings.teacher === undefined ? "task" : "distillation",
+      data: data.paths,
+      rows: data.records,
+      truncated: data.truncated,
+      parameters: trained.weights.size,
+      weights: [...trained.weights.values()].reduce((sum, { length }) => sum + length, 0),
+      steps: trained.steps,
+      stopped: trained.stopped,
+      best: trained.best,
+      resumed: trained.resumed,
+      losses: curveOf(trained.losses),
+      scores: scoring === undefined ? [] : trained.scores.map(scoring.shown),
+      ...(scoring === undefined ? {} : { metric: scoring.metric }),
+      seconds: { train: afterTrain - start, write: end - afterTrain },
+      peakMemoryBytes,
+      commandLine: commandLine("train", [input], options, checkOptions(trainSchema, { data: "" })),
+      environment: host.environment(host.runtime),
+      ...(change === undefined ? {} : { evaluation: change.report }),
+      warnings: [...warningsOf(trained, data), ...(change?.warnings ?? [])],
+    };
+    const { report: page } = settings;
+    if (page !== undefined)
+      await undoOnFailure(host, written.files, async () =>
+        host.writeText(page, reportFile(page, report), force),
+      );
+    host.remove([statePath(output.model)]);
+    return { path: settings.output ?? output.model, report };
+  } finally {
+    file.close();
+  }
+}
+
+/** Where the model goes, and what goes beside it: into a folder all that its own folder holds but weights. */
+function outputOf(host: Host, { path, folder }: OpenedModel, { output }: Settings) {
+  if (output === undefined || output.endsWith(".onnx"))
+    return { model: output ?? host.beside(path, "_tuned"), texts: [] };
+  const content = folder === undefined ? [] : host.folderContent(folder);
+  return {
+    model: host.join(output, "onnx", "model.onnx"),
+    texts: content.map((each) => ({ path: host.join(output, each.path), text: each.content })),
+  };
+}
+
+interface Running {
+  readonly output: string;
+  readonly scoring: Scoring | undefined;
+}
+
+async function train(
+  host: Host,
+  file: OpenedModel,
+  settings: Settings,
+  { output, scoring }: Running,
+): Promise<{ trained: Trained; data: TrainingData; copies: readonly Copy[] }> {
+  const { teacher, force, checkpointEvery: every, onCheckpoint } = settings;
+  const { onProgress = () => undefined } = settings;
+  const source = readGraph(file);
+  inlineFunctions(source);
+  hoistConstants(source);
+  const data = await trainingData(host, file, source.graph, {
+    ...settings,
+    loss: teacher === undefined ? "task" : "distillation",
+    onProgress,
+  });
+  const { model, parameters, copies } = trainingGraph(source, data.outputs, (graph, all) =>
+    notFrozen(graph, all, settings.freeze),
+  );
+  return withTeacher(host, teacher, async (taught, fingerprint) => {
+    const batches = data.batches(taught);
+    const options = loopOptions(
+      host,
+      { ...settings, onProgress },
+      {
+        perEpoch: batches.perEpoch,
+        scoring,
+        checkpoint: checkpointStore(host, output, { every, force, onCheckpoint }),
+        identity: {
+          model: host.fingerprint(file),
+          data: data.digest,
+          terms: data.terms,
+          teacher: fingerprint,
+          frozen: settings.freeze,
+          batchSize: settings.batchSize,
+          maxLength: settings.maxLength,
+          labelScale: settings.labelScale,
+          seed: settings.seed,
+        },
+      },
+    );
+    onProgress({ step: "loading", done: 0, total: 0 });
+    const trained = await trainLoop(
+      host.runtime,
+      {
+        model,
+        parameters,
+        loss: (graph) => addLoss(graph, data.terms),
+        lower: finishTraining,
+      },
+      batches,
+      options,
+    );
+    return { trained, data, copies };
+  });
+}
+
+/** Runs `work` with the session and the fingerprint of the teacher that is named, if one is. */
+async function withTeacher<T>(
+  host: Host,
+  name: string | undefined,
+  work: (teacher: Session | undefined, fingerprint: string) => Promise<T>,
+): Promise<T> {
+  if (name === undefined) return work(undefined, "none");
+  const file = host.open(name);
+  try {
+    const session = await host.runtime.load(file.path, { spinning: "running" });
+    try {
+      return await work(session, host.fingerprint(file));
+    } finally {
+      await session.release();
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/** Patterns fit names of initializers, and of the nodes that read them. Throws WeightPatternError, NothingToTrainError. */
+function notFrozen(
+  graph: Graph,
+  parameters: readonly Parameter[],
+  patterns: readonly string[],
+): readonly Parameter[] {
+  if (parameters.length === 0)
+    throw new NothingToTrainError(
+      "no weight of the model is a float32 initializer that is learned",
+    );
+  const names = parameters.map(({ name }) => name);
+  const known = new Map(
+    names.map((name) => {
+      const readers = [...(graph.value(name)?.consumers() ?? [])].map((node) => node.name);
+      return [name, [name, ...readers]];
+    }),
+  );
+  const frozen = new Set<string>();
+  for (const pattern of patterns) {
+    const glob = globOf(pattern);
+    const fitting = names.filter((name) => known.get(name)?.some((each) => glob.test(each)));
+    if (fitting.length === 0) throw new WeightPatternError(pattern, names);
+    for (const name of fitting) frozen.add(name);
+  }
+  if (frozen.size === names.length)
+    throw new NothingToTrainError(`all ${names.length} weights are frozen`);
+  return parameters.filter(({ name }) => !frozen.has(name));
+}
+
+/** The exporter's model with trained weights in its own initializers; where they stood in functions or constants, these become initializers. */
+function withWeights(model: Model, { weights }: Trained, copies: readonly Copy[]): Model {
+  const names = [...weights.keys(), ...copies.map(({ name }) => name)];
+  if (names.some((name) => model.graph.value(name)?.tensor === undefined)) {
+    inlineFunctions(model);
+    hoistConstants(model);
+  }
+  putWeights(model.graph, weights, copies);
+  return model;
+}
+
+function warningsOf({ best, steps }: Trained, { truncated }: TrainingData): string[] {
+  return [
+    ...(truncated === 0
+      ? []
+      : [`${truncated} rows of the data were cut: they have more tokens than are read at most.`]),
+    ...(best === 0 && steps > 0
+      ? [
+          "Training did not help: no evaluation was better than that of the model as it was, and its weights were written unchanged.",
+        ]
+      : []),
+  ];
+}

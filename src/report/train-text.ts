@@ -1,0 +1,53 @@
+// The report of train as text for a terminal.
+import { agreement, changeText } from "./evaluation-text.js";
+import { bytes, counted, grouped, printable, seconds } from "./format.js";
+import type { Style } from "./style.js";
+import { table, type Column } from "./table.js";
+import type { CurvePointReport, TrainReport } from "./train.js";
+
+const FACTS: readonly Column[] = [{ title: "" }, { title: "", fit: "wrap" }];
+
+export function trainText(report: TrainReport, style: Style): string {
+  const { seconds: time, evaluation } = report;
+  const rows: [string, string][] = [
+    ["task", `${report.task}, ${report.loss === "task" ? "on labels" : "by a teacher"}`],
+    ["data", `${report.data.map(printable).join(", ")}: ${counted(report.rows, "row")}`],
+    ["trained", `${grouped(report.weights)} numbers in ${counted(report.parameters, "tensor")}`],
+    ["steps", stepsText(report)],
+    ["loss", between(report.losses, (loss) => loss.toPrecision(3))],
+    [report.metric ?? "", between(report.scores, (score) => score.toFixed(4))],
+    ["time", `${seconds(time.train + time.write)}`],
+    ["memory", `${bytes(report.peakMemoryBytes)} at most`],
+  ];
+  return [
+    `${style.colors.bold(printable(report.output))}\n`,
+    table(
+      FACTS,
+      rows.filter(([, text]) => text !== ""),
+      style,
+      "  ",
+    ),
+    evaluation === undefined
+      ? ""
+      : `\n${changeText(evaluation, style)}  predictions: ${agreement(evaluation.agreement)}\n`,
+  ].join("");
+}
+
+function stepsText({ steps, stopped, best, resumed, scores }: TrainReport): string {
+  const parts = [
+    grouped(steps),
+    stopped === "early" ? "stopped early" : "",
+    resumed === 0 ? "" : `${grouped(resumed)} of them by a run that was cut off`,
+    scores.length === 0 ? "" : `weights of step ${grouped(best)}, the best`,
+  ];
+  return parts.filter((part) => part !== "").join(", ");
+}
+
+/** The first and the last of a curve. */
+function between(points: readonly CurvePointReport[], write: (value: number) => string): string {
+  const known = points.flatMap(({ value }) => (value === null ? [] : [value]));
+  const [first] = known;
+  const last = known.at(-1);
+  if (first === undefined || last === undefined) return "";
+  return known.length === 1 ? write(first) : `${write(first)} → ${write(last)}`;
+}
