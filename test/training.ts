@@ -10,27 +10,33 @@ import { buildModel, floats } from "./build.js";
 const [WORDS, WIDTH, CLASSES] = [20, 8, 3];
 
 /** input_ids [batch, tokens] and attention_mask of the same shape to logits [batch, 3]: lookup, masked mean, layer, tanh, layer. */
-export function tinyClassifier(): Model {
-  const model = buildModel(({ graph, input, int, op, output }) => {
+function tinyClassifier(): Model {
+  const model = buildModel((b) => {
+    const { graph } = b;
     const shape = ["batch", "tokens"];
-    const ids = input("input_ids", shape, "int64");
-    const mask = input("attention_mask", shape, "int64");
+    const ids = b.input("input_ids", shape, "int64");
+    const mask = b.input("attention_mask", shape, "int64");
     const weight = (name: string, dims: readonly number[], seed: number) =>
       graph.addInitializer(name, floats(dims, seed));
-    const rows = op("rows", "Gather", [weight("words.weight", [WORDS, WIDTH], 1), ids]);
-    const counted = op("counted", "Cast", [mask], { to: 1 });
-    const each = op("each", "Unsqueeze", [counted, int("last", [2])]);
-    const sum = op("sum", "ReduceSum", [op("masked", "Mul", [rows, each]), int("tokens", [1])], {
-      keepdims: 0,
-    });
-    const count = op("count", "ReduceSum", [counted, int("one", [1])], { keepdims: 1 });
-    const mean = op("mean", "Div", [sum, count]);
-    const product = op("product", "MatMul", [mean, weight("dense.weight", [WIDTH, WIDTH], 2)]);
-    const hidden = op("hidden", "Tanh", [
-      op("dense", "Add", [product, weight("dense.bias", [WIDTH], 3)]),
+    const rows = b.op("rows", "Gather", [weight("words.weight", [WORDS, WIDTH], 1), ids]);
+    const counted = b.op("counted", "Cast", [mask], { to: 1 });
+    const each = b.op("each", "Unsqueeze", [counted, b.int("last", [2])]);
+    const sum = b.op(
+      "sum",
+      "ReduceSum",
+      [b.op("masked", "Mul", [rows, each]), b.int("tokens", [1])],
+      {
+        keepdims: 0,
+      },
+    );
+    const count = b.op("count", "ReduceSum", [counted, b.int("one", [1])], { keepdims: 1 });
+    const mean = b.op("mean", "Div", [sum, count]);
+    const product = b.op("product", "MatMul", [mean, weight("dense.weight", [WIDTH, WIDTH], 2)]);
+    const hidden = b.op("hidden", "Tanh", [
+      b.op("dense", "Add", [product, weight("dense.bias", [WIDTH], 3)]),
     ]);
     const head = [weight("head.weight", [CLASSES, WIDTH], 4), weight("head.bias", [CLASSES], 5)];
-    output(op("logits", "Gemm", [hidden, ...head], { transB: 1 }));
+    b.output(b.op("logits", "Gemm", [hidden, ...head], { transB: 1 }));
   });
   inferTypes(model);
   return model;
@@ -81,10 +87,10 @@ export function tinyBatches({
   };
 }
 
-export function whole(values: readonly number[], dims: readonly number[]): RuntimeTensor {
+function whole(values: readonly number[], dims: readonly number[]): RuntimeTensor {
   return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
 }
 
-export function float(values: readonly number[], dims: readonly number[]): RuntimeTensor {
+function float(values: readonly number[], dims: readonly number[]): RuntimeTensor {
   return { dtype: "float32", dims, data: Float32Array.from(values) };
 }

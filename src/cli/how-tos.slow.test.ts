@@ -37,6 +37,7 @@ function project(): string {
   const lines = rows.slice(0, 16).map((row) => JSON.stringify({ text: row.split("\t")[0] }));
   writeFileSync(join(place, "train.jsonl"), lines.join("\n"));
   writeFileSync(join(place, "dev.tsv"), [header, ...rows.slice(16, 48)].join("\n"));
+  writeFileSync(join(place, "train.tsv"), [header, ...rows.slice(48, 112)].join("\n"));
   mkdirSync(join(place, "texts"));
   mkdirSync(join(place, "run"));
   writeFileSync(join(place, "texts", "train.jsonl"), lines.join("\n"));
@@ -66,7 +67,7 @@ function commandsOf(document: string): string[][] {
 }
 
 /** Commands that write files. */
-const WRITING = new Set(["calibrate", "export-triton", "optimize", "quantize", "report"]);
+const WRITING = new Set(["calibrate", "export-triton", "optimize", "quantize", "report", "train"]);
 
 describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
   test("shows commands that run, one after the other", () => {
@@ -107,6 +108,8 @@ const SCRIPTS: Readonly<Record<string, RegExp>> = {
     /^int8: 2[56]\.\d % .* dB\nint8-only: 2[56]\.\d % .* dB\nint4: 1[89]\.\d % .* dB\n$/s,
   "tensorrt.mjs": /^unsupported: .*\n19 × linear in INT8\n.*\ntrtexec --onnx=.*\n$/s,
   "lint.mjs": /^Q\/DQ: .*\n\d+ × stored: activation s8/s,
+  "train.mjs":
+    /^4 steps on 64 rows, loss 0\.\d+ at first\naccuracy: [01]\.\d+ → [01]\.\d+\nquantized: 2[56]\.\d % of the size\n$/,
   "triton.mjs": /model\.onnx\n.*config\.pbtxt\ndocker run .*\ncurl -X POST .*\n$/s,
 };
 

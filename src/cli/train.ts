@@ -104,7 +104,10 @@ export function trainCommand(io: Io): Command {
       let kept: string | undefined;
       await present(io, options, trainText, async (onProgress) => {
         const { report } = await train(model, {
-          ...{ ...rest, rate, signal, onProgress },
+          ...rest,
+          rate,
+          signal,
+          onProgress,
           ...(evaluate === undefined ? {} : { evaluate }),
           ...(evaluateEvery === undefined ? {} : { evaluateEvery }),
           onCheckpoint: (path) => (kept = path),

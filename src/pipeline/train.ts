@@ -43,7 +43,7 @@ export async function trainModel(
   options: TrainOptions,
 ): Promise<TrainedFile> {
   const settings = checkOptions(trainSchema, options);
-  const { force, signal, onProgress = () => undefined } = settings;
+  const { force, onProgress = () => undefined } = settings;
   requireReportName(settings.report);
   const start = host.now();
   const file = host.open(input);
@@ -95,7 +95,7 @@ export async function trainModel(
       ...(scoring === undefined ? {} : { metric: scoring.metric }),
       seconds: { train: afterTrain - start, write: end - afterTrain },
       peakMemoryBytes,
-      commandLine: commandLine("train", [input], options, checkOptions(trainSchema, { data: "" })),
+      commandLine: commandLine("train", [input], options, checkOptions(trainSchema, { data: "?" })),
       environment: host.environment(host.runtime),
       ...(change === undefined ? {} : { evaluation: change.report }),
       warnings: [...warningsOf(trained, data), ...(change?.warnings ?? [])],

@@ -8,8 +8,8 @@ import { DataError, OptionError } from "../errors.js";
 import type { Graph } from "../graph/graph.js";
 import { random } from "../runtime/random.js";
 import type { Feeds, Port, Session } from "../runtime/runtime.js";
-import { TASKS, type TaskName } from "../tasks/read.js";
-import { poolingOf, type Pooling } from "../tasks/sentence-embedding.js";
+import type { TaskName } from "../tasks/read.js";
+import { poolingOf } from "../tasks/sentence-embedding.js";
 import type { Task } from "../tasks/task.js";
 import type { LossTerm } from "../train/losses.js";
 import type { TrainingBatch, TrainingBatches } from "../train/training.js";
@@ -246,11 +246,12 @@ function placesOf(examples: readonly Example[]): string {
 }
 
 /** Examples of each batch of an epoch: shuffled, rows of about one length together, and the batches shuffled again. */
-export function epochOrder(
+function epochOrder(
   lengths: readonly number[],
   { batchSize, seed, epoch }: { batchSize: number; seed: number; epoch: number },
 ): number[][] {
-  const { whole } = random(Math.imul(seed, 0x2545f491) + epoch);
+  const numbers = random(Math.imul(seed, 0x2545f491) + epoch);
+  const whole = (below: number) => numbers.whole(below);
   const shuffled = shuffle(
     lengths.map((_, i) => i),
     whole,

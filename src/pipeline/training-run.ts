@@ -39,7 +39,10 @@ export async function scoringOf(
   if (data === undefined) return undefined;
   const { task, tokenizer, records } = await prepareEvaluation(host, file, {
     ...settings,
-    ...{ data, samples: "all", batchSize: BATCH_SIZE, onProgress: () => undefined },
+    data,
+    samples: "all",
+    batchSize: BATCH_SIZE,
+    onProgress: () => undefined,
   });
   const measured = async (session: Parameters<Scoring["score"]>[0], own: Tokenizer | undefined) => {
     const options = { batchSize: BATCH_SIZE, maxLength, signal };
@@ -98,7 +101,13 @@ export function loopOptions(
   const perPass = Math.ceil(perEpoch / accumulate);
   const steps = settings.steps ?? Math.max(1, Math.ceil((settings.epochs * perEpoch) / accumulate));
   const options = {
-    ...{ steps, schedule, optimizer, rate, weightDecay, momentum, accumulate },
+    steps,
+    schedule,
+    optimizer,
+    rate,
+    weightDecay,
+    momentum,
+    accumulate,
     warmup: Math.round(settings.warmup * steps),
     betas: [0.9, 0.999],
     epsilon: 1e-8,
@@ -128,7 +137,10 @@ export function loopOptions(
     }),
     onStep: ({ done, total, loss, rate: now }) =>
       onProgress({
-        ...{ step: "training", done, total, unit: "steps" },
+        step: "training",
+        done,
+        total,
+        unit: "steps",
         note: `loss ${loss.toPrecision(3)}, rate ${now.toExponential(1)}`,
       }),
   };

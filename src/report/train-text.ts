@@ -16,7 +16,7 @@ export function trainText(report: TrainReport, style: Style): string {
     ["steps", stepsText(report)],
     ["loss", between(report.losses, (loss) => loss.toPrecision(3))],
     [report.metric ?? "", between(report.scores, (score) => score.toFixed(4))],
-    ["time", `${seconds(time.train + time.write)}`],
+    ["time", seconds(time.train + time.write)],
     ["memory", `${bytes(report.peakMemoryBytes)} at most`],
   ];
   return [

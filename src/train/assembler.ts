@@ -67,12 +67,15 @@ const [LOOP, NO_RESULT, BRANCH_IF, LESS, DROP, END] = [0x03, 0x40, 0x0d, 0x49, 0
 export function eachVector(pointers: readonly number[], end: number, body: Code): Code {
   const [first = 0, ...others] = pointers;
   return [
-    ...[LOOP, NO_RESULT],
+    LOOP,
+    NO_RESULT,
     ...body,
     ...others.flatMap((pointer) => [...advance(pointer), DROP]),
     ...advance(first),
     ...get(end),
-    ...[LESS, BRANCH_IF, 0],
+    LESS,
+    BRANCH_IF,
+    0,
     END,
   ];
 }
@@ -84,6 +87,9 @@ export interface Function {
   readonly vectors: number;
   readonly code: Code;
 }
+
+/** "\0asm" and the format's version. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 
 /** A module that exports `functions` by their names and works on the memory that it is given as `memory`. */
 export function assemble(functions: Readonly<Record<string, Function>>): Uint8Array<ArrayBuffer> {
@@ -99,7 +105,7 @@ export function assemble(functions: Readonly<Record<string, Function>>): Uint8Ar
     sized([...list([[...unsigned(vectors), TYPES.v128]]), ...code, END]),
   );
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...MAGIC,
     ...section(1, list(types)),
     ...section(2, list([memory])),
     ...section(3, list(all.map((_, i) => unsigned(i)))),

@@ -21,12 +21,12 @@ type Four = [number, number, number, number];
 /** Code over the locals of a loop, by their names. */
 interface Locals {
   /** Four elements at a pointer. */
-  load(pointer: string): Code;
+  readonly load: (pointer: string) => Code;
   /** A number in all four places, or a vector that was kept. */
-  of(name: string): Code;
+  readonly of: (name: string) => Code;
   /** Stores a vector at a pointer and keeps it. */
-  store(pointer: string, value: Code, kept: string): Code;
-  keep(name: string, value: Code): Code;
+  readonly store: (pointer: string, value: Code, kept: string) => Code;
+  readonly keep: (name: string, value: Code) => Code;
 }
 
 const binary =
@@ -139,7 +139,9 @@ const SUM_OF_SQUARES = loop({
       ...keep("wide", [...half, ...OPS["f64x2.promote_low_f32x4"]]),
       ...keep(sum, [
         ...of(sum),
-        ...[...of("wide"), ...of("wide"), ...OPS["f64x2.mul"]],
+        ...of("wide"),
+        ...of("wide"),
+        ...OPS["f64x2.mul"],
         ...OPS["f64x2.add"],
       ]),
     ];
@@ -151,8 +153,10 @@ const SUM_OF_SQUARES = loop({
   },
   result: ({ of, keep }) => [
     ...keep("low", [...of("low"), ...of("high"), ...OPS["f64x2.add"]]),
-    ...[...of("low"), ...OPS["f64x2.extract_lane 0"]],
-    ...[...of("low"), ...OPS["f64x2.extract_lane 1"]],
+    ...of("low"),
+    ...OPS["f64x2.extract_lane 0"],
+    ...of("low"),
+    ...OPS["f64x2.extract_lane 1"],
     ...OPS["f64.add"],
   ],
 });

@@ -13,9 +13,19 @@ import type {
 } from "./training.js";
 
 const OPTIONS: TrainLoopOptions = {
-  ...{ steps: 12, schedule: "linear", warmup: 2, clip: 1, accumulate: 1 },
-  ...{ optimizer: "adamw", rate: 0.05, weightDecay: 0.01, betas: [0.9, 0.999] },
-  ...{ epsilon: 1e-8, momentum: 0.9, threads: 1, now: () => 0 },
+  steps: 12,
+  schedule: "linear",
+  warmup: 2,
+  clip: 1,
+  accumulate: 1,
+  optimizer: "adamw",
+  rate: 0.05,
+  weightDecay: 0.01,
+  betas: [0.9, 0.999],
+  epsilon: 1e-8,
+  momentum: 0.9,
+  threads: 1,
+  now: () => 0,
 };
 
 const train = (
@@ -49,7 +59,10 @@ test.each([
 ] as const)("$optimizer lowers the loss, all parameters change", async (options) => {
   const { losses, weights, steps, stopped, best } = await train({ ...options, steps: 60 });
   expect({ steps, stopped, best, curve: losses.length }).toEqual({
-    ...{ steps: 60, stopped: "done", best: 60, curve: 60 },
+    steps: 60,
+    stopped: "done",
+    best: 60,
+    curve: 60,
   });
   expect(meanOf(losses.subarray(50))).toBeLessThan(meanOf(losses.subarray(0, 10)) / 2);
   const { model } = tinyTrainable();
@@ -61,7 +74,11 @@ test.each([
     expect(values).not.toEqual(before);
   }
   expect([...weights.keys()]).toEqual([
-    ...["words.weight", "dense.weight", "dense.bias", "head.weight", "head.bias"],
+    "words.weight",
+    "dense.weight",
+    "dense.bias",
+    "head.weight",
+    "head.bias",
   ]);
 });
 
@@ -104,13 +121,11 @@ test("a run that is ended after any step goes on as if it never had been", async
     expect(session.inputs.map(({ name }) => name)).toEqual(["input_ids", "attention_mask"]);
   const uninterrupted = await train(scored());
   expect(uninterrupted.scores.map(({ step, value }) => [step, value])).toEqual([
-    ...[
-      [0, 1],
-      [3, 3],
-      [6, 2],
-      [9, 5],
-      [12, 4],
-    ],
+    [0, 1],
+    [3, 3],
+    [6, 2],
+    [9, 5],
+    [12, 4],
   ]);
   expect(uninterrupted.best).toBe(9);
 
@@ -140,19 +155,21 @@ test("a checkpoint of other options, another version or other parameters is refu
   await train({ checkpoint, identity });
   const state = checkpoint.state;
   if (state === undefined) throw new Error("no state was kept");
-  const refused = (changed: TrainingState, other = identity) => {
+  const refused = async (changed: TrainingState, why: string, other = identity) => {
     checkpoint.state = changed;
-    return expect(train({ checkpoint, identity: other })).rejects;
+    await expect(train({ checkpoint, identity: other })).rejects.toThrow(why);
   };
-  await refused(state, { ...identity, rate: "0.1" }).toThrow(
+  await refused(
+    state,
     "The checkpoint model.onnx.part cannot be taken up: its rate is 0.05, this run's is 0.1.",
+    { ...identity, rate: "0.1" },
   );
-  await refused({ ...state, texts: { ...state.texts, version: "7" } }).toThrow("it has version 7");
-  await refused({ ...state, texts: {} }).toThrow("it is no checkpoint of training");
-  await refused({ ...state, texts: { ...state.texts, steps: "13" } }).toThrow("13 steps");
-  await refused({ ...state, texts: { ...state.texts, scores: "[1]" } }).toThrow("scores");
+  await refused({ ...state, texts: { ...state.texts, version: "7" } }, "it has version 7");
+  await refused({ ...state, texts: {} }, "it is no checkpoint of training");
+  await refused({ ...state, texts: { ...state.texts, steps: "13" } }, "13 steps");
+  await refused({ ...state, texts: { ...state.texts, scores: "[1]" } }, "scores");
   const { "moment/head.bias": _, ...tensors } = state.tensors;
-  await refused({ ...state, tensors }).toThrow('no tensor "moment/head.bias" of 3 numbers');
+  await refused({ ...state, tensors }, 'no tensor "moment/head.bias" of 3 numbers');
 });
 
 test("a loss or a gradient that is no number stops the run before it does harm, and names the step and its records", async () => {

@@ -93,8 +93,15 @@ function sizeOf({ shape }: Value): number | undefined {
 
 /** Operators that only arrange what they read. */
 const ARRANGING = new Set([
-  ...["Cast", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squeeze"],
-  ...["Transpose", "Unsqueeze"],
+  "Cast",
+  "Expand",
+  "Flatten",
+  "Identity",
+  "Reshape",
+  "Slice",
+  "Squeeze",
+  "Transpose",
+  "Unsqueeze",
 ]);
 
 /**

@@ -3,7 +3,6 @@ import { differentiate } from "../autodiff/differentiate.js";
 import { exportModel } from "../graph/export.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { importModel } from "../graph/import.js";
-import type { Model } from "../graph/model.js";
 import { floatsOf } from "../onnx/values.js";
 import { encodeModel } from "../onnx/writer.js";
 import { inferTypes } from "../ops/infer.js";
