@@ -1,6 +1,7 @@
 // The gradient of every operator that has one, one row each, keyed as rules name them: `MatMul`, `com.microsoft.Gelu`.
 import { ACTIVATIONS } from "./activations.js";
 import { ARITHMETIC } from "./arithmetic.js";
+import { CONVOLUTIONS } from "./convolution.js";
 import { GATHERS } from "./gather.js";
 import { JOINS } from "./joins.js";
 import { NORMALIZATION } from "./normalization.js";
@@ -19,6 +20,7 @@ export const GRADIENTS: GradientTable = {
   ...SOFTMAX,
   ...NORMALIZATION,
   ...PRODUCTS,
+  ...CONVOLUTIONS,
   ...SHAPES,
   ...JOINS,
   ...SLICES,

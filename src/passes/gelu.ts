@@ -120,6 +120,27 @@ export function reorderGelu(model: Model): number {
   ]);
 }
 
+/**
+ * Rewrites each GELU, in any spelling, as one operator: `com.microsoft.Gelu`, or `com.microsoft.FastGelu` for the one by tanh. Training keeps its
+ * input alone and goes back through it in few passes. Inner values that somebody else reads stop it, as in `reorderGelu`.
+ */
+export function fuseGelu(model: Model): number {
+  inferTypes(model);
+  const replace = (op: string) => (m: Match, at: Node) => {
+    const x = m.get("x");
+    if (x.dtype !== "float32" || !keepsShape(m, x)) return undefined;
+    const result = emit(at, op, [x], {}, at.name === "" ? {} : { name: at.name });
+    succeed(at.output(), result);
+    return result;
+  };
+  const changes = rewrite(model.graph, [
+    rule("gelu", halfGated(EXACT_GATE), replace("com.microsoft.Gelu")),
+    rule("gelu by tanh", halfGated(TANH_GATE), replace("com.microsoft.FastGelu")),
+  ]);
+  if (changes > 0 && !model.opsets.has("com.microsoft")) model.opsets.set("com.microsoft", 1);
+  return changes;
+}
+
 type Encode = (value: number) => ArrayBufferView;
 
 const ENCODERS: { readonly [D in DType]?: Encode } = {
