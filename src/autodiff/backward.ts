@@ -57,11 +57,32 @@ export class Backward {
     if (domain !== "" && !this.model.opsets.has(domain)) this.model.opsets.set(domain, 1);
     const op = type.slice(at + 1);
     const node = this.graph.addNode({ op, domain, inputs, outputs, attributes });
+    this.#added(node);
+    return node;
+  }
+
+  /** Appends a copy of a node that reads `inputs` instead. */
+  repeat(node: Node, inputs: readonly (Value | undefined)[]): Node {
+    const outputs = node.outputs.map((output) =>
+      output === undefined ? "" : this.graph.freshName(`${output.name}_again`),
+    );
+    const { opType, domain, name, attributes } = node;
+    const copy = this.graph.addNode({ op: opType, domain, name, inputs, outputs, attributes });
+    this.#added(copy);
+    return copy;
+  }
+
+  #added(node: Node): void {
     this.#types.addNode(node);
-    if (inputs.some((input) => this.wants(input)))
+    if (node.inputs.some((input) => this.wants(input)))
       for (const output of node.outputs)
         if (output !== undefined && isDifferentiable(output)) this.#wanted.add(output);
-    return node;
+  }
+
+  /** Takes the type of `value` for that of `like`. */
+  alike(value: Value, like: Value): Value {
+    this.#types.setFact(value, this.factOf(like));
+    return value;
   }
 
   /** All that inference knows of a value: type, shape with a symbol for each unknown size, small content. */

@@ -4,12 +4,18 @@ import type { Model } from "../graph/model.js";
 import { inferGrowing } from "../ops/infer.js";
 import { Backward, isDifferentiable } from "./backward.js";
 import { propagate, reads, takeGradient, type Gradients } from "./propagate.js";
+import { propagateRecomputing } from "./recompute.js";
 import type { GradientTable } from "./rule.js";
 import { GRADIENTS } from "./table.js";
 
 export interface DifferentiateOptions {
   /** Rows for operators of the caller's own, before those of the table. */
   readonly rules?: GradientTable;
+  /**
+   * Keep only what goes from one residual block to the next, and compute the inside of each block once more on the way back: about a third more
+   * time, memory of one block instead of all. Default: false.
+   */
+  readonly recompute?: boolean;
 }
 
 /**
@@ -32,7 +38,8 @@ export function differentiate(
   const nodes = [...model.graph.nodes()];
   const b = new Backward(model, types, rules, dependents(model.graph, wrt));
   const gradients: Gradients = new Map([[loss, [b.fill(1, loss)]]]);
-  propagate(nodes, gradients, b);
+  if (options.recompute === true) propagateRecomputing(nodes, gradients, wrt, b);
+  else propagate(nodes, gradients, b);
   return wrt.map((value) => takeGradient(gradients, value, b) ?? b.zerosLike(value));
 }
 

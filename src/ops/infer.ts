@@ -46,6 +46,8 @@ export interface GrowingTypes {
   readonly factOf: (value: Value) => Fact;
   /** Fills dtype and shape of the outputs of a node whose inputs have theirs. */
   readonly addNode: (node: Node) => void;
+  /** Tells what is known of a value where its node does not. */
+  readonly setFact: (value: Value, fact: Fact) => void;
 }
 
 /** As `inferTypes`, for a builder that appends nodes to the outermost graph and asks for their types at once. */
@@ -66,6 +68,10 @@ export function inferGrowing(model: Model): GrowingTypes {
     addNode(node) {
       for (const input of node.inputs) if (input !== undefined) this.factOf(input);
       for (const [value, fact] of inferOutputs(state, node, 0)) fill(value, fact);
+    },
+    setFact(value, fact) {
+      state.facts.set(value, fact);
+      fill(value, fact);
     },
   };
 }
