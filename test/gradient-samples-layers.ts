@@ -72,6 +72,43 @@ const einsum: Samples = fc
       .map((inputs) => ({ inputs, attributes: { equation } }));
   });
 
+/** One or two spatial axes, each with a stride, a dilation and pads of its own, and groups. */
+const convolution: Samples = fc
+  .tuple(
+    fc.integer({ min: 1, max: 2 }),
+    fc.tuple(...[1, 2, 3, 4].map(() => fc.integer({ min: 1, max: 2 }))),
+    fc.boolean(),
+  )
+  .chain(([spatial, [batch = 1, group = 1, into = 1, out = 1], biased]) => {
+    const axis = fc.record({
+      kernel: fc.integer({ min: 1, max: 3 }),
+      stride: fc.integer({ min: 1, max: 3 }),
+      dilation: fc.integer({ min: 1, max: 2 }),
+      begin: fc.nat(1),
+      end: fc.nat(1),
+      more: fc.nat(4),
+    });
+    return fc.array(axis, { minLength: spatial, maxLength: spatial }).chain((axes) => {
+      const sizes = axes.map((a) => a.dilation * (a.kernel - 1) + 1 + a.more);
+      const kernel = axes.map((a) => a.kernel);
+      return fc
+        .tuple(
+          floatsIn([batch, group * into, ...sizes]),
+          floatsIn([group * out, into, ...kernel]),
+          floatsIn([group * out]),
+        )
+        .map(([x, w, bias]) => ({
+          inputs: biased ? [x, w, bias] : [x, w],
+          attributes: {
+            strides: axes.map((a) => a.stride),
+            dilations: axes.map((a) => a.dilation),
+            pads: [...axes.map((a) => a.begin), ...axes.map((a) => a.end)],
+            group,
+          },
+        }));
+    });
+  });
+
 const NEAR_ONE = { low: 0.5, high: 1.5 };
 /** Rows of at least three, so that they do not all normalize to the same. */
 const rows = fc
@@ -173,6 +210,7 @@ export const LAYER_SAMPLES: Readonly<Record<string, Samples>> = {
   "com.microsoft.FusedMatMul": fusedMatMul,
   Gemm: gemm,
   Einsum: einsum,
+  Conv: convolution,
   LayerNormalization: layerNormalization,
   RMSNormalization: rms(23),
   SimplifiedLayerNormalization: rms(18),

@@ -13,9 +13,16 @@ import { hasShared, zooGraphs } from "../../test/shared.js";
 import { trainingGraph } from "../../test/training-graph.js";
 import { differentiate } from "./differentiate.js";
 
-const FORMS: readonly { readonly form: string; readonly prepare: (model: Model) => unknown }[] = [
+interface Form {
+  readonly form: string;
+  readonly prepare: (model: Model) => unknown;
+  readonly recompute?: true;
+}
+
+const FORMS: readonly Form[] = [
   { form: "with its constants folded", prepare: fold },
   { form: "as training prepares it", prepare: prepareTraining },
+  { form: "its blocks computed again", prepare: prepareTraining, recompute: true },
 ];
 
 /** What every form has behind it: constants and branches folded. */
@@ -26,12 +33,12 @@ function fold(model: Model): void {
 
 describe.skipIf(!hasShared)("gradients of the zoo's graphs are PyTorch's", () => {
   const cases = zooGraphs().flatMap(({ name }) => FORMS.map((form) => ({ name, ...form })));
-  test.each(cases)("$name, $form", async ({ name, prepare }) => {
+  test.each(cases)("$name, $form", async ({ name, prepare, recompute = false }) => {
     const { model, loss, weights, feeds, reference, close } = trainingGraph(name);
     prepare(model);
     const [start = loss] = model.graph.outputs;
     const values = [...weights.values()].map(({ value }) => value);
-    const gradients = differentiate(model, start, values);
+    const gradients = differentiate(model, start, values, { recompute });
     for (const gradient of gradients) model.graph.addOutput(gradient);
     verify(model.graph);
     const results = await runModel(encodeModel(exportModel(model)), feeds);
