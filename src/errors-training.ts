@@ -14,7 +14,7 @@ export class NoGradientError extends OctavoError {
     super(
       `No gradient for ${op} "${node}"${detail === undefined ? "" : `: ${detail}`}. ` +
         `Expected operators with a gradient between the trained weights and the loss ` +
-        `(docs/ARCHITECTURE.md lists them). Freeze the weights before this node, or export the model without this operator.`,
+        `(docs/GRADIENTS.md lists them). Freeze the weights before this node, or export the model without this operator.`,
     );
   }
 }

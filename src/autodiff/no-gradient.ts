@@ -4,21 +4,32 @@ import { NoGradientError } from "../errors-training.js";
 
 const CONTROL = "a gradient would have to pass through its body, and none is built for bodies";
 const CODES = "it computes with 8-bit codes, which have no derivative; train the float model";
+const DISCRETE = "its result is integers or truth values, which have no derivative";
+const SIZES = "its result depends on sizes or constants alone";
+const SEQUENCES = "sequences of tensors are not differentiated";
 const STEPS = "its result moves in steps, so its derivative is 0 wherever there is one";
 const FUSED = "it is a runtime's own fusion; train the graph as the exporter wrote it";
+
+const all = (operators: string, reason: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(operators.split(" ").map((op) => [op, reason]));
 
 /** Operators that stand in Transformers and have no row in the table, with the reason. */
 export const WITHOUT_GRADIENT: Readonly<Record<string, string>> = {
   If: CONTROL,
   Loop: CONTROL,
   Scan: CONTROL,
-  SequenceConstruct: "sequences of tensors are not differentiated",
-  SequenceInsert: "sequences of tensors are not differentiated",
-  SplitToSequence: "sequences of tensors are not differentiated",
-  ConcatFromSequence: "sequences of tensors are not differentiated",
+  SequenceConstruct: SEQUENCES,
+  SequenceInsert: SEQUENCES,
+  SplitToSequence: SEQUENCES,
+  ConcatFromSequence: SEQUENCES,
   ArgMax: STEPS,
   ArgMin: STEPS,
   TopK: "which elements it takes moves in steps, and no rule is written for those it takes",
+  ...all(
+    "And Or Not Xor Equal Greater GreaterOrEqual Less LessOrEqual IsNaN IsInf NonZero OneHot Mod",
+    DISCRETE,
+  ),
+  ...all("Shape Size Range Constant ConstantOfShape EyeLike", SIZES),
   QuantizeLinear: STEPS,
   DequantizeLinear: CODES,
   DynamicQuantizeLinear: CODES,

@@ -18,7 +18,7 @@ const PRODUCTS: ReadonlySet<string> = new Set([
 ]);
 const INT64 = DTYPES.int64.code;
 
-/** The walk back over `nodes`, stretch by stretch from the last one, which is not computed again: its values are still there. */
+/** The walk back over `nodes`, stretch by stretch from the last one, which is not computed again. */
 export function propagateRecomputing(
   nodes: readonly Node[],
   gradients: Gradients,
@@ -84,7 +84,9 @@ function stretchesOf(nodes: readonly Node[], data: ReadonlySet<Value>, b: Backwa
     stretches.push([]);
     products = 0;
   }
-  return stretches;
+  // The way back begins where the values of the last block are still there.
+  const tail = stretches.splice(-2).flat();
+  return [...stretches, tail];
 }
 
 /** Computes a stretch once more and goes back through the copies. */

@@ -1,5 +1,6 @@
 // Every exported graph of the zoo: loss and gradients are PyTorch's, as the exporter wrote them and in the form that training gives it.
 import { describe, expect, test } from "vitest";
+import { NoGradientError } from "../errors-training.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { verify } from "../graph/verify.js";
@@ -53,6 +54,23 @@ describe.skipIf(!hasShared)("gradients of the zoo's graphs are PyTorch's", () =>
     });
     expect(far).toEqual([]);
   });
+});
+
+test.skipIf(!hasShared)("an operator without a gradient is named, with its node and why", () => {
+  const { model, loss, weights, close } = trainingGraph("deberta.torchscript");
+  simplify(model);
+  const values = [...weights.values()].map(({ value }) => value);
+  // Branches that were not taken: attention goes through their bodies.
+  const branch = [...model.graph.nodes()].findLast(
+    ({ op, outputs }) => op === "If" && outputs[0]?.dtype === "float32",
+  );
+  if (branch === undefined) throw new Error("no branch");
+  const go = () => differentiate(model, model.graph.outputs[0] ?? loss, values);
+  expect(go).toThrow(NoGradientError);
+  expect(go).toThrow(
+    `No gradient for If "${branch.name}": a gradient would have to pass through its body`,
+  );
+  close();
 });
 
 /** Half-open range of elements. */

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { gradients } from "../../scripts/gradients.js";
 import { reference } from "../../scripts/reference.js";
 import { run } from "./run.js";
 
@@ -90,6 +91,9 @@ test("every dependency is justified, and no other is", () => {
 
 test("docs/REFERENCE.md is what the command line says of itself (npm run docs writes it)", () =>
   expect(read("docs/REFERENCE.md")).toBe(reference()));
+
+test("docs/GRADIENTS.md is what the table of gradients says (npm run docs writes it)", () =>
+  expect(read("docs/GRADIENTS.md")).toBe(gradients()));
 
 test("the README's signal-to-noise ratios are those of docs/BENCHMARKS.md", () => {
   const rows = (text: string, title: string) =>

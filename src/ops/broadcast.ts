@@ -33,7 +33,9 @@ export function broadcastShapes(
     if (shape === undefined) return undefined;
     const [long, short] = shape.length > result.length ? [shape, result] : [result, shape];
     const offset = long.length - short.length;
-    result = long.map((dim, i) => (i < offset ? dim : broadcastDim(dim, short[i - offset] ?? null)));
+    result = long.map((dim, i) =>
+      i < offset ? dim : broadcastDim(dim, short[i - offset] ?? null),
+    );
   }
   return result;
 }
