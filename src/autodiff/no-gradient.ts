@@ -38,8 +38,6 @@ export const WITHOUT_GRADIENT: Readonly<Record<string, string>> = {
   ConvInteger: CODES,
   "com.microsoft.MatMulNBits": CODES,
   "com.microsoft.QAttention": CODES,
-  "com.microsoft.Attention": FUSED,
-  "com.microsoft.MultiHeadAttention": FUSED,
   "com.microsoft.EmbedLayerNormalization": FUSED,
 };
 

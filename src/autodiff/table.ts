@@ -1,6 +1,7 @@
 // The gradient of every operator that has one, one row each, keyed as rules name them: `MatMul`, `com.microsoft.Gelu`.
 import { ACTIVATIONS } from "./activations.js";
 import { ARITHMETIC } from "./arithmetic.js";
+import { ATTENTION } from "./attention.js";
 import { CONVOLUTIONS } from "./convolution.js";
 import { GATHERS } from "./gather.js";
 import { JOINS } from "./joins.js";
@@ -21,6 +22,7 @@ export const GRADIENTS: GradientTable = {
   ...NORMALIZATION,
   ...PRODUCTS,
   ...CONVOLUTIONS,
+  ...ATTENTION,
   ...SHAPES,
   ...JOINS,
   ...SLICES,
