@@ -1,4 +1,4 @@
-// Samples for the gradients of attention and of convolutions.
+// Samples for the gradients of attention.
 import fc from "fast-check";
 import { tensorOf } from "../src/onnx/tensor.js";
 import type { Operand } from "./finite-differences.js";
@@ -61,26 +61,8 @@ const standard: Samples = fc
       })),
   );
 
-const conv: Samples = fc
-  .record({
-    stride: fc.integer({ min: 1, max: 3 }),
-    dilation: fc.integer({ min: 1, max: 2 }),
-    pad: fc.integer({ min: 0, max: 1 }),
-    group: fc.integer({ min: 1, max: 2 }),
-    length: fc.integer({ min: 5, max: 8 }),
-  })
-  .chain(({ stride, dilation, pad, group, length }) =>
-    fc
-      .tuple(floatsIn([2, 2 * group, length]), floatsIn([2 * group, 2, 3]), floatsIn([2 * group]))
-      .map((inputs) => ({
-        inputs,
-        attributes: { strides: [stride], dilations: [dilation], pads: [pad, pad], group },
-      })),
-  );
-
 export const ATTENTION_SAMPLES: Readonly<Record<string, Samples>> = {
   Attention: standard,
   "com.microsoft.Attention": packed,
   "com.microsoft.MultiHeadAttention": multiHead,
-  Conv: conv,
 };
