@@ -7,7 +7,7 @@ import type { Model } from "../graph/model.js";
 import { print } from "../graph/print.js";
 import { verify } from "../graph/verify.js";
 import { decodeModel } from "../onnx/reader.js";
-import { reorderGelu } from "./gelu.js";
+import { fuseGelu, reorderGelu } from "./gelu.js";
 
 type Spelling = (b: Builder, x: Value) => Value;
 
@@ -221,4 +221,21 @@ test.each<[string, Spelling]>([
   ],
 ])("%s is no GELU", (_, spelling) => {
   expect(reorderGelu(block(spelling))).toBe(0);
+});
+
+describe("for training, each is one operator of the same function", () => {
+  test.each([
+    ...EXACT.map(([name, spelling]) => [name, spelling, "Gelu"] as const),
+    ...TANH.map(([name, spelling]) => [name, spelling, "FastGelu"] as const),
+  ])("%s", async (_, spelling, op) => {
+    const [plain, fused] = [block(spelling), block(spelling)];
+    expect(fuseGelu(fused)).toBe(1);
+    verify(fused.graph);
+    const ops = [...fused.graph.nodes()].map((node) => node.opType);
+    expect(ops).toEqual(["MatMul", "Add", op, "MatMul"]);
+    expect(fuseGelu(fused)).toBe(0);
+    const feeds = { x: floats([2, 3, 8], 5) };
+    const [want, got] = await Promise.all([plain, fused].map((m) => runModel(bytesOf(m), feeds)));
+    expect(want?.["y"] && got?.["y"] && snr(want["y"], got["y"])).toBeGreaterThan(100);
+  });
 });
