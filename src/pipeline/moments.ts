@@ -9,13 +9,15 @@ import { removeDead } from "../passes/dead.js";
 import type { Group } from "../improve/groups.js";
 import type { Products } from "../improve/products.js";
 import type { ActivationSpec } from "../quant/plan.js";
-import type { Session } from "../runtime/runtime.js";
+import type { RuntimeTensor, Session } from "../runtime/runtime.js";
 import { copyOf, fakeQuantized, rowsThatCount } from "./float-copy.js";
 import type { Host, OpenedModel } from "./host.js";
 
 /** Of all activations of a group together, each row [K] of them. */
 export interface Moments {
   readonly rows: number;
+  /** Σ x [K], before quantization. */
+  readonly exact: Float64Array;
   /** Σ x̂ [K]. */
   readonly sums: Float64Array;
   /** Σ x̂ · x̂ᵀ [K, K]. */
@@ -56,6 +58,8 @@ export async function momentsOf(
 /** An activation of a group as an output of the copy. */
 interface Tap {
   readonly output: string;
+  /** The same before it is quantized; absent where it is taken as it is. */
+  readonly exact: string | undefined;
   readonly masked: Masked;
 }
 
@@ -76,12 +80,18 @@ function tapped(
       if (value === undefined || !reader)
         throw new Error(`internal: the copy has no activation "${activation.name}"`);
       const spec = specOf(activation);
-      const output =
-        spec === undefined ? emit(reader, "Identity", [value]) : fakeQuantized(copy, value, spec);
-      output.dtype = "float32";
-      output.shape = value.shape;
-      graph.addOutput(output);
-      return { output: output.name, masked: detectMask(value.shape, mask?.shape) };
+      const tap = (output: Value): string => {
+        output.dtype = "float32";
+        output.shape = value.shape;
+        graph.addOutput(output);
+        return output.name;
+      };
+      const exact = tap(emit(reader, "Identity", [value]));
+      const output = spec === undefined ? undefined : tap(fakeQuantized(copy, value, spec));
+      const masked = detectMask(value.shape, mask?.shape);
+      return output === undefined
+        ? { output: exact, exact: undefined, masked }
+        : { output, exact, masked };
     }),
   );
   removeDead(copy);
@@ -99,53 +109,66 @@ async function collect(
     const results = await session.run(feeds);
     const batchMask = batchMaskOf(mask, feeds);
     for (const [g, group] of taps.entries())
-      for (const { output, masked } of group) {
-        const tensor = results[output];
-        if (!(tensor?.data instanceof Float32Array))
-          throw new Error(`internal: no value of "${output}"`);
-        const cols = tensor.dims.at(-1) ?? 1;
+      for (const { output, exact, masked } of group) {
+        const { data, dims } = floatsIn(results, output);
+        const before = exact === undefined ? undefined : floatsIn(results, exact).data;
+        const cols = dims.at(-1) ?? 1;
         const known = sums.get(g) ?? new GroupSums(cols);
         sums.set(g, known);
-        await known.add(tensor.data, rowsThatCount(tensor.dims, masked, batchMask), products);
+        await known.add(data, before, rowsThatCount(dims, masked, batchMask), products);
       }
     onBatch();
   }
+  const none = new Float64Array();
   return taps.map(
     (_, g) =>
-      sums.get(g)?.moments ?? { rows: 0, sums: new Float64Array(), gram: new Float32Array() },
+      sums.get(g)?.moments ?? { rows: 0, exact: none, sums: none, gram: new Float32Array() },
   );
+}
+
+function floatsIn(
+  results: Readonly<Record<string, RuntimeTensor>>,
+  name: string,
+): { data: Float32Array; dims: readonly number[] } {
+  const { data, dims } = results[name] ?? {};
+  if (!(data instanceof Float32Array) || dims === undefined)
+    throw new Error(`internal: no value of "${name}"`);
+  return { data, dims };
 }
 
 class GroupSums {
   readonly #cols: number;
   #rows = 0;
+  readonly #exact: Float64Array;
   readonly #sums: Float64Array;
   #gram: Float32Array;
   #spare: Float32Array;
 
   constructor(cols: number) {
     this.#cols = cols;
+    this.#exact = new Float64Array(cols);
     this.#sums = new Float64Array(cols);
     this.#gram = new Float32Array(cols * cols);
     this.#spare = new Float32Array(cols * cols);
   }
 
   get moments(): Moments {
-    return { rows: this.#rows, sums: this.#sums, gram: this.#gram };
+    return { rows: this.#rows, exact: this.#exact, sums: this.#sums, gram: this.#gram };
   }
 
-  /** Adds the rows of `data` [rows, cols] that count; moves them together in place. */
+  /** Adds the rows of `data` [rows, cols] that count; moves them together in place, those of `exact` too. */
   async add(
     data: Float32Array,
+    exact: Float32Array | undefined,
     counting: Uint8Array | undefined,
     products: Products,
   ): Promise<void> {
     const cols = this.#cols;
     const rows = together(data, cols, counting);
     if (rows === 0) return;
-    for (let r = 0, i = 0; r < rows; r++)
-      for (let k = 0; k < cols; k++, i++)
-        this.#sums[k] = (this.#sums[k] as number) + (data[i] as number);
+    addRows(this.#sums, data, rows);
+    if (exact !== undefined) together(exact, cols, counting);
+    addRows(this.#exact, exact ?? data, rows);
     const x = { values: data.subarray(0, rows * cols), rows, cols };
     await products.addGram(x, this.#gram, this.#spare);
     [this.#gram, this.#spare] = [this.#spare, this.#gram];
@@ -153,6 +176,12 @@ class GroupSums {
   }
 }
 
+function addRows(sums: Float64Array, data: Float32Array, rows: number): void {
+  for (let r = 0, i = 0; r < rows; r++)
+    for (let k = 0; k < sums.length; k++, i++) sums[k] = (sums[k] as number) + (data[i] as number);
+}
+
+/** Moves the rows that count together, to the front; gives their number. */
 function together(data: Float32Array, cols: number, counting: Uint8Array | undefined): number {
   const rows = data.length / cols;
   if (counting === undefined) return rows;

@@ -153,6 +153,17 @@ describe("bias correction", () => {
     expect(corrected.report.calibration).toMatchObject({ corrected: 1 });
     expect(await meanError(corrected.output)).toBeLessThan(await meanError(without.output));
   });
+
+  test("knows the error of what it sees, also where the statistics are of other data", async () => {
+    // Few rows of few words: their means are far from those of the statistics.
+    const few = Array.from({ length: 4 }, () => JSON.stringify({ inputs: feedsOf(1, 6, 0) }));
+    writeFileSync(at("few.jsonl"), few.join("\n"));
+    await calibrate(at("model.onnx"), { data: at("data.jsonl"), output: at("other.json") });
+    const options = { stats: at("other.json"), data: at("few.jsonl") };
+    const without = await edition({ ...options, correct: false });
+    const corrected = await edition(options);
+    expect(await noiseOf(corrected.output)).toBeLessThan(1.5 * (await noiseOf(without.output)));
+  });
 });
 
 describe("two terms", () => {

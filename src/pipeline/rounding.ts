@@ -195,10 +195,13 @@ function correct(
   moments: Moments | undefined,
   meansOf: (activation: Value) => Means | undefined,
 ): number {
-  const means = pooled(group.activations.map(meansOf));
+  // Both of the same rows: means of others differ by more than what quantization does to them.
+  const { rows } = moments ?? {};
+  const measured = (sums: Float64Array | undefined): Float64Array | undefined =>
+    sums === undefined || !rows ? undefined : sums.map((sum) => sum / rows);
+  const means = measured(moments?.exact) ?? pooled(group.activations.map(meansOf));
   if (means === undefined) return 0;
-  const { sums, rows } = moments ?? {};
-  const quantized = sums === undefined || !rows ? means : sums.map((sum) => sum / rows);
+  const quantized = measured(moments?.sums) ?? means;
   const biases = new Map<Value, LinearSite[]>();
   for (const site of group.sites) {
     if (site.bias === undefined || biasOf(site) === undefined) continue;
