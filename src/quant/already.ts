@@ -26,6 +26,9 @@ export function quantizedForm(model: Model): string | undefined {
     if (FORMS[node.op] !== undefined) counts.set(node.op, (counts.get(node.op) ?? 0) + 1);
   if (counts.size === 0) return undefined;
   const forms = new Set([...counts.keys()].map((op) => FORMS[op]));
+  // Integer operators take codes that QuantizeLinear makes: it is Q/DQ where something makes floats of them.
+  if (forms.size > 1 && ![...counts.keys()].some((op) => op.endsWith("DequantizeLinear")))
+    forms.delete("Q/DQ");
   const operators = [...counts].map(([op, n]) => `${op} × ${n}`).join(", ");
   return `${[...forms].join(", ")}: ${operators}`;
 }

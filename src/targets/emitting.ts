@@ -1,9 +1,16 @@
 // What the lowerings share when they write nodes in a site's place.
 import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
 import { DTYPES, type DType } from "../onnx/dtypes.js";
-import { tensorOf } from "../onnx/tensor.js";
 import type { EmbeddingSite, LinearSite } from "../quant/sites.js";
+
+/** Of the operators that onnxruntime adds. */
+export const ORT_DOMAIN = "com.microsoft";
+
+export function importOrt(model: Model): void {
+  if (!model.opsets.has(ORT_DOMAIN)) model.opsets.set(ORT_DOMAIN, 1);
+}
 
 /** What the node reads now: an earlier site's lowering may have replaced what the site was found with. */
 export function inputOf(node: Node, index: number): Value {
@@ -24,20 +31,13 @@ export function castTo(at: Node, value: Value, dtype: DType | undefined): Value 
   return cast;
 }
 
+/** A float32 result as the type of the value whose place it takes. */
+export function handOn(at: Node, result: Value, { dtype }: Value): Value {
+  result.dtype = "float32";
+  return castTo(at, result, dtype);
+}
+
 export function graphOf(node: Node): Graph {
   if (node.graph === undefined) throw new Error("internal: node without a graph");
   return node.graph;
-}
-
-/** Zero points of symmetric codes per channel, one initializer for each number of channels. */
-export function zeroPoints(root: Graph): (count: number) => Value {
-  const made = new Map<number, Value>();
-  return (count) => {
-    const known = made.get(count);
-    if (known !== undefined) return known;
-    const zeros = tensorOf("int8", [count], new Int8Array(count));
-    const value = root.addInitializer(`zero_points_${count}`, zeros);
-    made.set(count, value);
-    return value;
-  };
 }

@@ -65,11 +65,20 @@ export function lintWith(model: Model, rules: Readonly<Partial<Record<string, Ju
   return findings;
 }
 
+/** Where integer products hold their bias themselves. */
+const BIAS_INPUTS: Readonly<Partial<Record<string, number>>> = {
+  "com.microsoft.MatMulIntegerToFloat": 6,
+  "com.microsoft.DynamicQuantizeMatMul": 4,
+};
+
 /** Operators between an integer product and the Add of its bias. */
 const SCALING: ReadonlySet<string> = new Set(["Cast", "Mul", ...QUANTIZE, ...DEQUANTIZE]);
 
-/** The constant that is added to a product, which often has a better name than its weight. */
+/** The constant that is added in or behind a product, which often has a better name than its weight. */
 function biasBehind(node: Node): Value | undefined {
+  const inside = BIAS_INPUTS[node.op];
+  if (inside !== undefined && node.input(inside) !== undefined)
+    return constantBehind(node.input(inside));
   let value = node.outputs[0];
   for (let i = 0; i < 5; i++) {
     const next: Node | undefined = value?.onlyUse?.node;

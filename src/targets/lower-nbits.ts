@@ -6,9 +6,8 @@ import { BITS } from "../quant/blocks.js";
 import { packedMatrix } from "../quant/packed-matrix.js";
 import type { BlockWeight } from "../quant/plan.js";
 import type { LinearSite } from "../quant/sites.js";
-import { castTo, inputOf, named } from "./emitting.js";
+import { castTo, handOn, importOrt, inputOf, named, ORT_DOMAIN } from "./emitting.js";
 
-const DOMAIN = "com.microsoft";
 /**
  * 4 sums in INT8, activations rounded block by block as they are read: 8-bit weights have no fast kernel without it. 0 sums in float: for 4-bit
  * weights as close, and faster.
@@ -39,13 +38,13 @@ export class PackedWeights {
     const x = castTo(at, inputOf(at, 0), "float32");
     const inputs = [x, ...this.#weight(site, spec)];
     const name = named(site, dtype);
-    const product = emit(at, `${DOMAIN}.MatMulNBits`, inputs, attributes, name);
+    const product = emit(at, `${ORT_DOMAIN}.MatMulNBits`, inputs, attributes, name);
     const { bias } = site;
     const result =
       bias === undefined
         ? product
         : emit(at, "Add", [product, castTo(at, bias, "float32")], {}, named(site, "bias"));
-    return castTo(at, result, site.output.dtype);
+    return handOn(at, result, site.output);
   }
 
   #weight({ weight }: LinearSite, spec: BlockWeight): readonly Value[] {
@@ -56,7 +55,7 @@ export class PackedWeights {
     const { codes, scales, zeroPoints } = packedMatrix(weight, spec);
     const add = (ending: string, tensor: typeof codes): Value =>
       this.#model.graph.addInitializer(`${initializer.name}_${ending}`, tensor);
-    if (!this.#model.opsets.has(DOMAIN)) this.#model.opsets.set(DOMAIN, 1);
+    importOrt(this.#model);
     const made = [
       add(spec.dtype === "int4" ? "q4" : "q8", codes),
       add("scales", scales),

@@ -11,7 +11,7 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { AttentionSite, LinearSite, ResidualSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
-import { castTo, inputOf, named, graphOf, zeroPoints } from "./emitting.js";
+import { castTo, inputOf, named, graphOf } from "./emitting.js";
 import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
 interface Codes {
@@ -181,4 +181,17 @@ class Lowering {
     const inputs = [stored.codes, stored.scale, this.#zeros(cols)];
     return emit(at, "DequantizeLinear", inputs, { axis: 1 });
   }
+}
+
+/** Zero points of symmetric codes per channel, one initializer for each number of channels. */
+function zeroPoints(root: Graph): (count: number) => Value {
+  const made = new Map<number, Value>();
+  return (count) => {
+    const known = made.get(count);
+    if (known !== undefined) return known;
+    const zeros = tensorOf("int8", [count], new Int8Array(count));
+    const value = root.addInitializer(`zero_points_${count}`, zeros);
+    made.set(count, value);
+    return value;
+  };
 }

@@ -1,5 +1,5 @@
-// Writes planned sites in standard operators that runtimes turn into integer kernels. Ranges found at run time:
-// DynamicQuantizeLinear → MatMulInteger → Cast → Mul(Mul(x_scale, w_scale)) → Add(bias). Ranges found beforehand: Q → DQ in front of both inputs of MatMul.
+// Writes planned sites in operators that onnxruntime has integer kernels for. Ranges found at run time:
+// DynamicQuantizeLinear → MatMulInteger → Cast → Mul(Mul(x_scale, w_scale)) → Add(bias). Ranges found beforehand: QuantizeLinear → onnxruntime's own MatMulIntegerToFloat.
 import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
@@ -12,7 +12,7 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { EmbeddingSite, LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
-import { castTo, inputOf, named, graphOf, zeroPoints } from "./emitting.js";
+import { castTo, inputOf, named, graphOf, handOn, importOrt, ORT_DOMAIN } from "./emitting.js";
 import { PackedWeights } from "./lower-nbits.js";
 import { channelFormats, type ChannelFormat } from "./weight-forms.js";
 
@@ -40,7 +40,7 @@ export function lowerSites(
   const tables = new Set(
     sites.filter((s) => s.kind === "embedding").map((s) => s.table.initializer),
   );
-  const lowering = new Lowering(model.graph, tables, channelFormats(sites, plan), weights);
+  const lowering = new Lowering(model, tables, channelFormats(sites, plan), weights);
   const packed = new PackedWeights(model);
   for (const site of sites) {
     const range = rangeOf(site, plan);
@@ -84,26 +84,27 @@ function blocksOf(site: Site, plan: Plan): BlockWeight | undefined {
 class Lowering {
   /** Codes and scales of tables in blocks. */
   readonly #blocks = new Map<Value, readonly [codes: Value, scales: Value]>();
-  readonly #rests = new Map<Value, Value>();
+  readonly #rests = new Map<Activation, Activation>();
   readonly #codes = new Map<string, Codes>();
   readonly #activations = new Map<Graph, Map<Value, Activation>>();
-  readonly #fakes = new Map<Graph, Map<Value, Map<string, Value>>>();
-  #zero: Value | undefined;
-  readonly #zeros: (count: number) => Value;
+  readonly #ranged = new Map<Graph, Map<Value, Map<string, Activation>>>();
+  /** The shape of vectors. */
+  #flat: Value | undefined;
+  readonly #model: Model;
   readonly #root: Graph;
   readonly #tables: ReadonlySet<Value>;
   readonly #formats: ReadonlyMap<Value, ChannelFormat>;
   readonly #rounded: RoundedWeights;
 
   constructor(
-    root: Graph,
+    model: Model,
     tables: ReadonlySet<Value>,
     formats: ReadonlyMap<Value, ChannelFormat>,
     rounded: RoundedWeights,
   ) {
     this.#rounded = rounded;
-    this.#root = root;
-    this.#zeros = zeroPoints(root);
+    this.#model = model;
+    this.#root = model.graph;
     this.#tables = tables;
     this.#formats = formats;
   }
@@ -124,45 +125,45 @@ class Lowering {
     const float = emit(at, "Cast", [product], { to: DTYPES.float32.code });
     const scale = emit(at, "Mul", [x.scale, this.#scales(stored, weight, [weight.cols])]);
     const scaled = emit(at, "Mul", [float, scale]);
-    return castTo(at, this.#withBias(at, site, scaled), site.output.dtype);
+    return handOn(at, this.#withBias(at, site, scaled), site.output);
   }
 
+  /**
+   * onnxruntime's own operator, the bias inside. It makes the same one of Q/DQ around a MatMul, but leaves the bias outside and keeps zero points of
+   * the weight that are all 0: a tenth more time.
+   */
   staticProduct(site: LinearSite, range: Range, terms: 1 | 2): Value {
+    const at = site.node;
+    const value = inputOf(at, 0);
+    const x = this.#quantized(at, value, range);
+    let product = this.#scaledProduct(site, x, "int8", this.#flatBias(site));
+    if (terms === 2) {
+      const rest = this.#rest(at, value, x, restOf(asymmetric(range)));
+      product = emit(at, "Add", [product, this.#scaledProduct(site, rest, "rest")]);
+    }
+    return handOn(at, product, site.output);
+  }
+
+  #scaledProduct(site: LinearSite, x: Activation, what: string, bias?: Value): Value {
     const at = site.node;
     const { weight } = site;
     const stored = this.#weight(weight);
-    const x = this.#fakeQuantized(at, inputOf(at, 0), range);
-    const w = this.#dequantized(at, stored, weight);
-    let product = emit(at, "MatMul", [x, w], {}, named(site, "int8"));
-    if (terms === 2) {
-      const rest = this.#rest(at, inputOf(at, 0), x, restOf(asymmetric(range)));
-      const second = emit(at, "MatMul", [rest, w], {}, named(site, "rest"));
-      product = emit(at, "Add", [product, second]);
-    }
-    if (site.bias === undefined) {
-      this.#keepFromRelu(site.output);
-      return castTo(at, product, site.output.dtype);
-    }
-    // Where all dims but the last are known, or there are two, onnxruntime makes MatMul and Add a Gemm whose float bias keeps it in float; it leaves Sum alone.
-    const dims = site.output.shape?.slice(0, -1);
-    const open = dims !== undefined && dims.length > 1 && dims.some((d) => typeof d !== "number");
-    const bias = castTo(at, site.bias, "float32");
-    const sum = emit(at, open ? "Add" : "Sum", [product, bias], {}, named(site, "bias"));
-    return castTo(at, sum, site.output.dtype);
+    const codes = this.#oriented(at, stored, weight);
+    const scales = this.#scales(stored, weight, [weight.cols]);
+    const inputs = [x.codes, codes, x.scale, scales, x.zeroPoint];
+    const rest = bias === undefined ? [] : [undefined, bias];
+    importOrt(this.#model);
+    const name = named(site, what);
+    return emit(at, `${ORT_DOMAIN}.MatMulIntegerToFloat`, [...inputs, ...rest], {}, name);
   }
 
-  /** onnxruntime leaves a product in float whose float result goes into Relu right away; Max with 0 is the same, and as fast. */
-  #keepFromRelu(output: Value): void {
-    if (output.dtype !== "float32") return;
-    const relus = [...output.consumers()].filter(({ op }) => op === "Relu");
-    for (const relu of relus) {
-      this.#zero ??= this.#root.addInitializer("zero", float32Tensor(0));
-      const result = emit(relu, "Max", [output, this.#zero]);
-      result.dtype = output.dtype;
-      result.shape = output.shape;
-      graphOf(relu).replaceUses(relu.output(), result);
-      graphOf(relu).removeNode(relu);
-    }
+  /** The bias as [N] in float32, as the operator takes it. */
+  #flatBias({ node, bias }: LinearSite): Value | undefined {
+    if (bias === undefined) return undefined;
+    const float = castTo(node, bias, "float32");
+    if (bias.tensor?.dims.length === 1) return float;
+    this.#flat ??= this.#root.addInitializer("flat", int64Tensor([-1]));
+    return emit(node, "Reshape", [float, this.#flat]);
   }
 
   /** A product that no input reaches: the runtime folds it on loading, so the weight is dequantized and nothing else is rounded. */
@@ -175,7 +176,7 @@ class Lowering {
     const scaled = emit(at, "Mul", [float, this.#scales(stored, weight, [weight.cols])]);
     const x = castTo(at, inputOf(at, 0), "float32");
     const product = emit(at, "MatMul", [x, scaled], {}, named(site, "stored"));
-    return castTo(at, this.#withBias(at, site, product), site.output.dtype);
+    return handOn(at, this.#withBias(at, site, product), site.output);
   }
 
   embedding(site: EmbeddingSite): Value {
@@ -189,7 +190,7 @@ class Lowering {
     const float = emit(at, "Cast", [rows], { to: DTYPES.float32.code });
     const scales = this.#scales(stored, table, [table.rows, 1]);
     const rowScales = emit(at, "Gather", [scales, indices]);
-    return castTo(at, emit(at, "Mul", [float, rowScales]), site.output.dtype);
+    return handOn(at, emit(at, "Mul", [float, rowScales]), site.output);
   }
 
   /** A table as [rows, blocks, block], each block with a scale. */
@@ -225,7 +226,7 @@ class Lowering {
     const scaled = emit(at, "Mul", [float, emit(at, "Gather", [scales, indices])]);
     const dims = int64Tensor([...Array<number>(rank).fill(0), cols]);
     const shape = this.#root.addInitializer(`${initializer.name}_rows`, dims);
-    return castTo(at, emit(at, "Reshape", [scaled, shape]), site.output.dtype);
+    return handOn(at, emit(at, "Reshape", [scaled, shape]), site.output);
   }
 
   #withBias(at: Node, site: LinearSite, product: Value): Value {
@@ -277,49 +278,42 @@ class Lowering {
     return value;
   }
 
-  /** Q → DQ of an activation, one pair for all products of a graph that read it over the same range. */
-  #fakeQuantized(at: Node, value: Value, range: Range): Value {
+  /** Codes of an activation, once for all products of a graph that read it over the same range. */
+  #quantized(at: Node, value: Value, range: Range): Activation {
     const { scale, zeroPoint } = asymmetric(range);
     const key = `${scale} ${zeroPoint}`;
     const graph = graphOf(at);
-    const known = this.#fakes.get(graph) ?? new Map<Value, Map<string, Value>>();
-    this.#fakes.set(graph, known);
-    const pairs = known.get(value) ?? new Map<string, Value>();
-    known.set(value, pairs);
-    let result = pairs.get(key);
+    const known = this.#ranged.get(graph) ?? new Map<Value, Map<string, Activation>>();
+    this.#ranged.set(graph, known);
+    const ranges = known.get(value) ?? new Map<string, Activation>();
+    known.set(value, ranges);
+    let result = ranges.get(key);
     if (result === undefined) {
-      const constants = [
-        this.#root.addInitializer(`${value.name}_scale`, float32Tensor(scale)),
-        this.#root.addInitializer(
+      const constants = {
+        scale: this.#root.addInitializer(`${value.name}_scale`, float32Tensor(scale)),
+        zeroPoint: this.#root.addInitializer(
           `${value.name}_zero_point`,
           tensorOf("uint8", [], Uint8Array.of(zeroPoint)),
         ),
-      ];
-      const q = emit(at, "QuantizeLinear", [castTo(at, value, "float32"), ...constants]);
-      result = emit(at, "DequantizeLinear", [q, ...constants]);
-      pairs.set(key, result);
+      };
+      const x = castTo(at, value, "float32");
+      const codes = emit(at, "QuantizeLinear", [x, constants.scale, constants.zeroPoint]);
+      result = { codes, ...constants };
+      ranges.set(key, result);
     }
     return result;
   }
 
   /** What the codes of a value leave, as codes itself; once for all products that read it. */
-  #rest(at: Node, value: Value, coded: Value, range: Range): Value {
+  #rest(at: Node, value: Value, coded: Activation, range: Range): Activation {
     const known = this.#rests.get(coded);
     if (known !== undefined) return known;
-    const rest = emit(at, "Sub", [castTo(at, value, "float32"), coded]);
-    const result = this.#fakeQuantized(at, rest, range);
+    const { codes, scale, zeroPoint } = coded;
+    const back = emit(at, "DequantizeLinear", [codes, scale, zeroPoint]);
+    const rest = emit(at, "Sub", [castTo(at, value, "float32"), back]);
+    const result = this.#quantized(at, rest, range);
     this.#rests.set(coded, result);
     return result;
-  }
-
-  /** A weight as [K, N] through DequantizeLinear; a shared table is dequantized per row and turned afterwards. */
-  #dequantized(at: Node, stored: Codes, view: MatrixView): Value {
-    const asStored = view.transposed && this.#tables.has(view.initializer);
-    const scales = this.#scales(stored, view, [view.cols]);
-    const zeros = this.#zeros(view.cols);
-    const axis = asStored ? 0 : 1;
-    const w = emit(at, "DequantizeLinear", [stored.codes, scales, zeros], { axis });
-    return asStored ? emit(at, "Transpose", [w], { perm: [1, 0] }) : w;
   }
 
   /** One quantized activation for all products of a graph that read it. */
