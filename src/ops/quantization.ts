@@ -1,7 +1,7 @@
 // Integer arithmetic with scales, in the default domain; contrib.ts has what runtimes add to it.
 import { dtypeOfCode } from "../onnx/dtypes.js";
 import { convolution } from "./convolution.js";
-import type { Fact, InferContext, InferRule, OpTable } from "./facts.js";
+import { likeInput, type Fact, type InferContext, type InferRule, type OpTable } from "./facts.js";
 import { dequantizeLinear, quantizeLinear } from "./kernels/quantization.js";
 import { matMul } from "./linear.js";
 
@@ -40,4 +40,6 @@ export const QUANTIZATION: OpTable = {
   QLinearMatMul: { infer: matMul(0, 3, typeOfInput(7)) },
   ConvInteger: { infer: convolution(0, 1, int32) },
   QLinearConv: { infer: convolution(0, 3, typeOfInput(7)) },
+  // Of training graphs; no runtime has it.
+  "octavo.FakeQuantize": { infer: likeInput() },
 };

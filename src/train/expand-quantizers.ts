@@ -1,0 +1,148 @@
+// Writes octavo.FakeQuantize in operators that runtimes have, and products of two of them as the integer products that the exported model will run.
+import type { Node, Value } from "../graph/graph.js";
+import { emit } from "../graph/match.js";
+import type { Model } from "../graph/model.js";
+import { DTYPES } from "../onnx/dtypes.js";
+import { float32Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
+import { affineOf, restOf } from "../quant/affine.js";
+import {
+  DOMAIN,
+  FAKE_QUANTIZE,
+  formOf,
+  steps,
+  valuesOf,
+  zeroOf,
+  type FakeQuantizeForm,
+  type Writer,
+} from "./fake-quantize.js";
+
+/** What a quantizer comes to. */
+interface Parts {
+  readonly codes: Value;
+  /** A scalar, or [N]. */
+  readonly step: Value;
+  /** Of the type of the codes; absent where it is 0. */
+  readonly zero: Value | undefined;
+  readonly result: Value;
+}
+
+/**
+ * Expands every octavo.FakeQuantize in place. Forward products of a quantized activation and a quantized weight [K, N] become com.microsoft.MatMulIntegerToFloat:
+ * exactly what an exported model computes, and several times as fast as in float.
+ */
+export function expandQuantizers(model: Model): void {
+  const expansion = new Expansion(model);
+  const parts = new Map<Value, Parts>();
+  for (const node of model.graph.allNodes())
+    if (node.op === FAKE_QUANTIZE) parts.set(node.output(), expansion.expand(node));
+  if (parts.size === 0) return;
+  for (const node of model.graph.allNodes())
+    if (node.op === "MatMul") expansion.product(node, parts);
+  for (const value of parts.keys()) {
+    const { producer } = value;
+    const result = parts.get(value)?.result;
+    if (producer?.graph === undefined || result === undefined) continue;
+    producer.graph.replaceUses(value, result);
+    producer.graph.removeNode(producer);
+  }
+  model.opsets.delete(DOMAIN);
+}
+
+class Expansion {
+  readonly #model: Model;
+  readonly #constants = new Map<string, Value>();
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  expand(node: Node): Parts {
+    const form = formOf(node);
+    return form.axis === undefined ? this.#tensor(node, form) : this.#channels(node, form);
+  }
+
+  #tensor(node: Node, form: FakeQuantizeForm): Parts {
+    const { x, base, ratio, shift } = valuesOf(node);
+    const write = this.#writer(node);
+    const step = write.op("Mul", [base, ratio]);
+    const dtype = form.low < 0 ? "int8" : "uint8";
+    const zero =
+      shift === undefined
+        ? this.#codes(dtype, form.zero)
+        : write.op("Cast", [zeroOf(write, form, shift)], { to: DTYPES[dtype].code });
+    const codes = write.op("QuantizeLinear", [x, step, zero]);
+    const first = write.op("DequantizeLinear", [codes, step, zero]);
+    const result = form.terms === 2 ? this.#withRest(write, x, first, step) : first;
+    return { codes, step, zero, result: typed(result, x) };
+  }
+
+  /** As the exported model does it: what the codes leave, over the range that its step has. */
+  #withRest(write: Writer, x: Value, first: Value, step: Value): Value {
+    const { min, max } = restOf({ scale: 1, zeroPoint: 0 });
+    const spec = { dtype: "uint8", granularity: "per-tensor", range: { min, max } } as const;
+    const { scale, zeroPoint } = affineOf(spec);
+    const fine = write.op("Mul", [step, write.number(scale)]);
+    const zero = this.#codes("uint8", zeroPoint);
+    const codes = write.op("QuantizeLinear", [write.op("Sub", [x, first]), fine, zero]);
+    return write.op("Add", [first, write.op("DequantizeLinear", [codes, fine, zero])]);
+  }
+
+  /** The step multiplies a whole column at once, which DequantizeLinear does element by element. */
+  #channels(node: Node, form: FakeQuantizeForm): Parts {
+    const { x, base, ratio } = valuesOf(node);
+    const write = this.#writer(node);
+    const step = write.op("Mul", [base, ratio]);
+    const { held } = steps(write, x, step, form);
+    const one = write.number(1);
+    const zero = this.#codes("int8", 0);
+    const codes = write.op("QuantizeLinear", [held, one, zero]);
+    const whole = write.op("DequantizeLinear", [codes, one, zero]);
+    const result = typed(write.op("Mul", [whole, step]), x);
+    return { codes, step, zero: undefined, result };
+  }
+
+  /** Where both operands are quantized, an integer product; it gives what the float product of both would. */
+  product(node: Node, parts: ReadonlyMap<Value, Parts>): void {
+    const [left, right] = node.inputs;
+    const activation = left && parts.get(left);
+    const weight = right && parts.get(right);
+    if (activation === undefined || weight === undefined || node.graph === undefined) return;
+    if (left?.producer === undefined || right?.producer === undefined) return;
+    const [leftForm, rightForm] = [formOf(left.producer), formOf(right.producer)];
+    const isMatrix = right.rank === 2 && (rightForm.axis === -1 || rightForm.axis === 1);
+    if (leftForm.axis !== undefined || leftForm.terms === 2 || !isMatrix) return;
+    const inputs = [activation.codes, weight.codes, activation.step, weight.step, activation.zero];
+    const product = emit(node, "com.microsoft.MatMulIntegerToFloat", inputs);
+    this.#model.opsets.set("com.microsoft", 1);
+    const output = node.output();
+    node.graph.replaceUses(output, typed(product, output));
+    node.graph.removeNode(node);
+  }
+
+  #writer(at: Node): Writer {
+    return {
+      op: (type, inputs, attributes) => emit(at, type, inputs, attributes),
+      number: (value) => this.#constant(`float32 ${value}`, () => float32Tensor(value)),
+    };
+  }
+
+  #codes(dtype: "int8" | "uint8", code: number): Value {
+    const make = dtype === "int8" ? Int8Array.of(code) : Uint8Array.of(code);
+    return this.#constant(`${dtype} ${code}`, () => tensorOf(dtype, [], make));
+  }
+
+  #constant(key: string, make: () => Tensor): Value {
+    let value = this.#constants.get(key);
+    if (value === undefined) {
+      value = this.#model.graph.addInitializer("quantizer_constant", make());
+      this.#constants.set(key, value);
+    }
+    return value;
+  }
+}
+
+function typed(value: Value, like: Value): Value {
+  value.dtype = like.dtype;
+  value.shape = like.shape;
+  return value;
+}
