@@ -3,13 +3,14 @@ import type { Node, Value } from "../graph/graph.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
-import { float32Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
+import { float32Tensor, int64Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 import { affineOf, restOf } from "../quant/affine.js";
 import {
+  alongAxis,
   DOMAIN,
   FAKE_QUANTIZE,
   formOf,
-  steps,
+  inSteps,
   valuesOf,
   zeroOf,
   type FakeQuantizeForm,
@@ -58,7 +59,8 @@ class Expansion {
 
   expand(node: Node): Parts {
     const form = formOf(node);
-    return form.axis === undefined ? this.#tensor(node, form) : this.#channels(node, form);
+    const { axis } = form;
+    return axis === undefined ? this.#tensor(node, form) : this.#channels(node, form, axis);
   }
 
   #tensor(node: Node, form: FakeQuantizeForm): Parts {
@@ -88,16 +90,17 @@ class Expansion {
   }
 
   /** The step multiplies a whole column at once, which DequantizeLinear does element by element. */
-  #channels(node: Node, form: FakeQuantizeForm): Parts {
+  #channels(node: Node, form: FakeQuantizeForm, axis: number): Parts {
     const { x, base, ratio } = valuesOf(node);
     const write = this.#writer(node);
     const step = write.op("Mul", [base, ratio]);
-    const { held } = steps(write, x, step, form);
+    const along = alongAxis(write, x, step, axis);
+    const { held } = inSteps(write, x, along, form);
     const one = write.number(1);
     const zero = this.#codes("int8", 0);
     const codes = write.op("QuantizeLinear", [held, one, zero]);
     const whole = write.op("DequantizeLinear", [codes, one, zero]);
-    const result = typed(write.op("Mul", [whole, step]), x);
+    const result = typed(write.op("Mul", [whole, along]), x);
     return { codes, step, zero: undefined, result };
   }
 
@@ -123,6 +126,7 @@ class Expansion {
     return {
       op: (type, inputs, attributes) => emit(at, type, inputs, attributes),
       number: (value) => this.#constant(`float32 ${value}`, () => float32Tensor(value)),
+      ints: (list) => this.#constant(`int64 ${list.join()}`, () => int64Tensor(list)),
     };
   }
 

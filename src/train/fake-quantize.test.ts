@@ -127,7 +127,7 @@ for (const axis of [0, 1])
     fc.assert(
       fc.asyncProperty(values, values, async (x, g) => {
         const form = { low: -7, high: 7, zero: 0, axis };
-        const dims = axis === 0 ? [3, 1] : [4];
+        const dims = [axis === 0 ? 3 : 4];
         const bases = [0.3, 0.5, 0.7, 0.9].slice(0, axis === 0 ? 3 : 4);
         const { model, y, trained } = quantized(form, [3, 4], floats(dims, bases), false);
         const upstream = model.graph.addInitializer("g", floats([3, 4], g));

@@ -22,7 +22,7 @@ export interface FakeQuantizeForm {
   readonly terms?: 1 | 2 | undefined;
 }
 
-/** What training may change, scalars for a tensor; with an axis, of a shape that broadcasts against what is quantized. */
+/** What training may change: scalars for a tensor, [N] for the channels along an axis. */
 export interface FakeQuantizeInputs {
   /** The step at the start, a constant. */
   readonly base: Value;
@@ -80,6 +80,7 @@ export interface Writer {
     attributes?: Readonly<Record<string, AttributeInput>>,
   ): Value;
   number(value: number): Value;
+  ints(list: readonly number[]): Value;
 }
 
 /** The zero point as a float that is a whole number between low and high. */
@@ -89,8 +90,16 @@ export function zeroOf(w: Writer, { low, high, zero }: FakeQuantizeForm, shift?:
   return w.op("Clip", [w.op("Round", [moved]), w.number(low), w.number(high)]);
 }
 
+/** Steps [N] of the channels of `x`, so that they broadcast against it. */
+export function alongAxis(w: Writer, x: Value, steps: Value, axis: number): Value {
+  const rank = x.rank ?? 2;
+  const behind = axis < 0 ? -1 - axis : rank - 1 - axis;
+  if (behind === 0) return steps;
+  return w.op("Reshape", [steps, w.ints([-1, ...Array<number>(behind).fill(1)])]);
+}
+
 /** A weight in steps, held within its codes, not rounded yet; `free` is the same before it was held. */
-export function steps(
+export function inSteps(
   w: Writer,
   x: Value,
   step: Value,
@@ -112,6 +121,7 @@ const fakeQuantizeRule: GradientRule = {
     const write: Writer = {
       op: (type, inputs, attributes) => b.op(type, inputs, attributes),
       number: (value) => b.scalar(value, dy),
+      ints: (list) => b.ints(list),
     };
     const form = formOf(node);
     const context = { b, write, form, dy, result: node.output(), ...valuesOf(node) };
@@ -156,7 +166,7 @@ function ofTensor(context: Context): (Value | undefined)[] {
 function ofChannels(context: Context, axis: number): (Value | undefined)[] {
   const { b, write, form, dy, result, x, base, ratio } = context;
   const step = b.op("Mul", [base, ratio]);
-  const { free, held } = steps(write, x, step, form);
+  const { free, held } = inSteps(write, x, alongAxis(write, x, step, axis), form);
   const dx = b.op("Mul", [dy, b.cast(b.op("Equal", [held, free]), dy)]);
   if (!b.wants(ratio)) return [dx];
   const rank = x.rank ?? 2;
