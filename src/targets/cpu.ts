@@ -33,12 +33,12 @@ const ROWS_DEQUANTIZED = "rows are looked up in INT8 and scaled";
 export const cpu: Target = {
   name: "cpu",
   about: "onnxruntime on CPUs (x86-64, ARM64)",
-  modes: ["dynamic", "static"],
+  modes: ["dynamic", "static", "qat"],
   weightForms: WEIGHT_FORMS,
   twoTerms: true,
   rewrites: ["gelu", "nan-guard", "residual"],
   choices: { attention: ["none", "values", "all"] },
-  opset: { dynamic: 11, static: 13 },
+  opset: { dynamic: 11, static: 13, qat: 13 },
   propose(site, mode, options) {
     if (site.kind === "attention") {
       const reason =

@@ -11,12 +11,12 @@ import type { Fate, Target } from "./target.js";
 export const openvino: Target = {
   name: "openvino",
   about: "OpenVINO on x86-64 CPUs",
-  modes: ["static"],
+  modes: ["static", "qat"],
   weightForms: ["int8"],
   twoTerms: true,
   rewrites: ["gelu", "nan-guard"],
   choices: { attention: ["none", "values", "all"] },
-  opset: { static: 13 },
+  opset: { static: 13, qat: 13 },
   propose(site, mode, options) {
     const inFloat = (reason: string): SitePlan => ({ kind: site.kind, quantize: false, reason });
     switch (site.kind) {

@@ -105,6 +105,8 @@ export interface Target {
   fate(site: Site, plan: SitePlan): Fate;
   /** Where each product and look-up of a model that is quantized already runs; absent where the target cannot tell. Types must have been inferred. */
   readonly lint?: (model: Model) => readonly Finding[];
+  /** The plan as it is lowered, where that is not the plan as it is: training must see it so. */
+  settle?(sites: readonly Site[], plan: Plan): Plan;
   /** Writes the plan into the graph. Weights are read when the result is written, one at a time. */
   lower(model: Model, sites: readonly Site[], plan: Plan, weights?: RoundedWeights): void;
   /** The command that makes what the runtime loads out of the file, where it does not load the file itself. */

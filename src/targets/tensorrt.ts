@@ -17,12 +17,12 @@ const SMALLEST_SIDE = 16;
 export const tensorrt: Target = {
   name: "tensorrt",
   about: "TensorRT on Nvidia GPUs, as explicit Q/DQ",
-  modes: ["static"],
+  modes: ["static", "qat"],
   weightForms: ["int8"],
   twoTerms: false,
   rewrites: ["nan-guard", "attention-scale"],
   choices: { attention: ["none", "all"], residual: ["skip", "none", "both"], fp16: true },
-  opset: { static: 13 },
+  opset: { static: 13, qat: 13 },
   propose(site, _mode, options) {
     const reason = whyFloat(site);
     if (reason !== undefined) return { kind: site.kind, quantize: false, reason };
@@ -46,6 +46,7 @@ export const tensorrt: Target = {
     return { runs: "int8" };
   },
   lint: lintTensorrt,
+  settle: withSharedRanges,
   lower(model, sites, plan, weights) {
     const chosen = sites.filter((site): site is LinearSite | AttentionSite | ResidualSite => {
       const sitePlan = plan.sites.get(site.name);
