@@ -114,7 +114,9 @@ test("gradients of a tensor: straight through inside, LSQ for the step, what is 
         return roundHalfEven(v / step) - v / step;
       });
       const sum = (list: readonly number[]): number => list.reduce((s, v) => s + v, 0);
-      expect(dx?.map((v) => v + 0)).toEqual(g.map((v, i) => (inside[i] === true ? Math.fround(v) : 0) + 0));
+      expect(dx?.map((v) => v + 0)).toEqual(
+        g.map((v, i) => (inside[i] === true ? Math.fround(v) : 0) + 0),
+      );
       expect(dRatio?.[0]).toBeCloseTo(sum(g.map((v, i) => v * (lsq[i] ?? 0))) / norm, 2);
       const outside = sum(g.map((v, i) => (inside[i] === true ? 0 : v)));
       expect(dShift?.[0]).toBeCloseTo(-outside / norm, 4);
@@ -176,7 +178,12 @@ test("a product of two quantized operands runs on integers, and gives what the f
   const steps = { base: constant("sx", [], 0.02), ratio: one };
   const columns = { base: constant("sw", [4], 0.01), ratio: constant("ones", [4], 1) };
   const left = fakeQuantize(model, product, x, steps, U8);
-  const right = fakeQuantize(model, product, w, columns, { low: -127, high: 127, zero: 0, axis: -1 });
+  const right = fakeQuantize(model, product, w, columns, {
+    low: -127,
+    high: 127,
+    zero: 0,
+    axis: -1,
+  });
   product.setInputs([left, right]);
   const noise = (count: number): number[] =>
     Array.from({ length: count }, (_, i) => Math.sin(i * 12.9898) * (i % 7 === 0 ? 3 : 1));

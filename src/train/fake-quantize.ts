@@ -153,8 +153,7 @@ function ofTensor(context: Context): (Value | undefined)[] {
   const bySize = (value: Value, by: Value): Value => b.op("Div", [value, by]);
   const dRatio = (): Value =>
     bySize(b.op("Sub", [dot(b, dy, result), dot(b, dx, x)]), b.op("Mul", [step, norm]));
-  const dShift = (): Value =>
-    bySize(b.op("Sub", [sumOf(b, dx), sumOf(b, dy)]), norm);
+  const dShift = (): Value => bySize(b.op("Sub", [sumOf(b, dx), sumOf(b, dy)]), norm);
   return [
     dx,
     undefined,
@@ -182,7 +181,11 @@ function ofChannels(context: Context, axis: number): (Value | undefined)[] {
 /** Number of elements, as a float. */
 function countOf(b: Backward, value: Value, like: Value): Value {
   const sizes = b.sizesOf(value);
-  if (sizes !== undefined) return b.scalar(sizes.reduce((n, size) => n * size, 1), like);
+  if (sizes !== undefined)
+    return b.scalar(
+      sizes.reduce((n, size) => n * size, 1),
+      like,
+    );
   return b.cast(b.op("Size", [value]), like);
 }
 

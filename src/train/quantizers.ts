@@ -71,7 +71,9 @@ export function addQuantizers(
   options: QuantizerOptions,
 ): Quantizers {
   const builder = new Builder(model, options);
-  const tables = new Set(sites.flatMap((s) => (s.kind === "embedding" ? [s.table.initializer] : [])));
+  const tables = new Set(
+    sites.flatMap((s) => (s.kind === "embedding" ? [s.table.initializer] : [])),
+  );
   // All places first: what is put in front of one is not what another one reads.
   const places = sites.flatMap((site) => placesOf(site, plan));
   const linear = sites.filter((site): site is LinearSite => site.kind === "linear");
@@ -215,7 +217,11 @@ class Builder {
   }
 
   /** Two terms leave so little that there is nothing to learn. A zero point at the lowest code stays: what is never negative needs no other. */
-  #made(key: string, value: Value, spec: ActivationSpec): ActivationQuantizer & { readers: Place[] } {
+  #made(
+    key: string,
+    value: Value,
+    spec: ActivationSpec,
+  ): ActivationQuantizer & { readers: Place[] } {
     const { scale, zeroPoint } = affineOf(spec);
     const { graph } = this.#model;
     const { stepRate } = this.#options;
