@@ -14,6 +14,7 @@ import {
   weightsOption,
   withCommon,
   withData,
+  wholeNumber,
   withOperands,
   type DataOptions,
   type OperandOptions,
@@ -34,6 +35,7 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly accuracy?: "default" | "high";
   readonly extraProducts?: number;
   readonly reduceRange?: boolean;
+  readonly weightBits?: number;
   readonly embeddings: boolean;
   readonly outliers: boolean;
   readonly include?: string[];
@@ -93,6 +95,11 @@ export function quantizeCommand(io: Io): Command {
       share,
     )
     .option("--reduce-range", "7-bit weights, for x86 CPUs without VNNI")
+    .option(
+      "--weight-bits <bits>",
+      "bits that INT8 weights use: 4 to 8, a scale per output channel (default: 8)",
+      wholeNumber,
+    )
     .option("--no-embeddings", "leave embedding tables in float")
     .option("--no-outliers", "do not set outlier channels apart")
     .option(

@@ -46,6 +46,8 @@ const choice = {
   blockSize: v.optional(v.picklist(BLOCK_SIZES)),
   /** Codes of weights within ±64, for x86 CPUs without VNNI. */
   reduceRange: flag(false),
+  /** Bits that codes of products' weights use, of the 8 that they are stored in. */
+  weightBits: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4), v.maxValue(8))),
   /** Store embedding tables in INT8. */
   embeddings: flag(true),
   /** Set outlier channels of feed-forward blocks apart, in float. */

@@ -5,12 +5,13 @@ import { weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
 interface WeightOptions {
   readonly weights?: WeightForm | undefined;
   readonly blockSize?: number | undefined;
+  readonly weightBits?: number | undefined;
   readonly stats?: string | undefined;
 }
 
 /** The form that is written. Throws UnsupportedError for a plan of another form, OptionError for an option that does not go with the form. */
 export function requireOneForm(options: WeightOptions, plan: Plan | undefined): WeightForm {
-  const { weights, blockSize, stats } = options;
+  const { weights, blockSize, weightBits, stats } = options;
   const form = plan === undefined ? (weights ?? "int8") : weightFormOf(plan);
   if (weights !== undefined && weights !== form)
     throw new UnsupportedError(
@@ -23,6 +24,12 @@ export function requireOneForm(options: WeightOptions, plan: Plan | undefined): 
       "stats",
       `given with --weights ${form}`,
       "none: activations stay in float, so there are no ranges to take from it",
+    );
+  if (form !== "int8" && weightBits !== undefined)
+    throw new OptionError(
+      "weightBits",
+      `${weightBits} with --weights ${form}`,
+      "--weights int8 beside it, or --weights int4 for 4 bits in blocks with float activations",
     );
   if (form === "int8" && blockSize !== undefined)
     throw new OptionError(

@@ -8,10 +8,10 @@ import {
   type SitePlan,
 } from "../quant/plan.js";
 import { BITS } from "../quant/blocks.js";
-import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
+import { FULL_RANGE } from "../quant/scales.js";
 import type { AttentionSite, EmbeddingSite, Site } from "../quant/sites.js";
 import { lintCpu } from "./lint-cpu.js";
-import { blockWeight, PER_CHANNEL, takesWeight } from "./weight-forms.js";
+import { blockWeight, PER_CHANNEL, takesWeight, weightLimit } from "./weight-forms.js";
 import { lowerSites } from "./lower-sites.js";
 import { lowerQdq } from "./lower-qdq.js";
 import { proposeAttention, U8 } from "./operand-plans.js";
@@ -57,7 +57,7 @@ export const cpu: Target = {
     const weight = {
       dtype: "int8",
       granularity: "per-channel",
-      limit: options.reduceRange && !weightOnly(site) ? REDUCED_RANGE : FULL_RANGE,
+      limit: weightOnly(site) ? FULL_RANGE : weightLimit(options),
       ...(weightRange === undefined ? {} : { range: weightRange }),
     } as const;
     if (site.kind === "embedding" && fitsBlocks(site))

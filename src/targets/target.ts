@@ -45,6 +45,8 @@ export interface Choices {
 export interface LoweringOptions extends Partial<Choices> {
   /** Codes of weights within ±64: for x86 CPUs without VNNI, whose 8-bit products saturate. */
   readonly reduceRange: boolean;
+  /** Bits that codes of products' weights use, of the 8 that they are stored in; 8 where left out. */
+  readonly weightBits?: number | undefined;
   /** How weights of products are written; INT8 with 8-bit activations where left out. */
   readonly weights?: WeightForm | undefined;
   /** What scales of weights span; all values where left out. */

@@ -2,13 +2,12 @@
 import { PlanError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import type { ActivationSpec, SitePlan } from "../quant/plan.js";
-import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { AttentionSite, LinearSite, ResidualSite, Site } from "../quant/sites.js";
 import { lintTensorrt } from "./lint-tensorrt.js";
 import { lowerQdq, withSharedRanges } from "./lower-qdq.js";
 import { proposeAttention, proposeResidual, S8 } from "./operand-plans.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
-import { PER_CHANNEL, takesWeight } from "./weight-forms.js";
+import { PER_CHANNEL, takesWeight, weightLimit } from "./weight-forms.js";
 import { trtexecCommand } from "./trtexec.js";
 
 /** INT8 kernels need sides of at least this. */
@@ -61,12 +60,12 @@ export const tensorrt: Target = {
 
 function proposeLinear(
   site: Site,
-  { rangeOf, reduceRange, weightRange }: LoweringOptions,
+  { rangeOf, weightRange, ...options }: LoweringOptions,
 ): SitePlan {
   const range = rangeOf?.(site, "activation", S8);
   if (range === undefined)
     return { kind: site.kind, quantize: false, reason: "calibration saw no value of its input" };
-  const limit = reduceRange ? REDUCED_RANGE : FULL_RANGE;
+  const limit = weightLimit(options);
   return {
     kind: site.kind,
     quantize: true,

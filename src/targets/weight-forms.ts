@@ -11,9 +11,9 @@ import {
   type WeightSpec,
 } from "../quant/plan.js";
 import type { MatrixFormat } from "../quant/quantized-matrix.js";
-import { FULL_RANGE } from "../quant/scales.js";
+import { FULL_RANGE, REDUCED_RANGE } from "../quant/scales.js";
 import type { Site } from "../quant/sites.js";
-import type { Target } from "./target.js";
+import type { LoweringOptions, Target } from "./target.js";
 
 /** Values per scale. Four bits gain 3 dB and more by 32; eight are close anyway, and run faster by 128. */
 const BLOCK = { int4: 32, "int8-only": 128 } as const;
@@ -33,6 +33,14 @@ export function requireWeightForm(target: Target, mode: Mode, form: WeightForm):
       "its activations stay in float, so there are no ranges to find",
       `Leave --mode out, or use --weights int8 with --mode ${mode}.`,
     );
+}
+
+/** The largest code of a product's weight. */
+export function weightLimit({
+  reduceRange,
+  weightBits = 8,
+}: Pick<LoweringOptions, "reduceRange" | "weightBits">): number {
+  return Math.min(2 ** (weightBits - 1) - 1, reduceRange ? REDUCED_RANGE : FULL_RANGE);
 }
 
 export const PER_CHANNEL = 'needs a weight with "granularity": "per-channel"';
