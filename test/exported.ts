@@ -58,6 +58,7 @@ export async function compareWithExport(
   const made = quantizerGraph(model, planned.plan, target, {
     weights: planned.weights,
     stepRate: 20,
+    outputs: model.graph.outputs.map(({ name }) => name),
   });
   const trained = startOf(made);
   change(trained);

@@ -1,4 +1,5 @@
 // What a command reads and writes: streams and surroundings, passed in so that tests can look at them.
+import { existsSync } from "node:fs";
 import type { Output } from "../report/style.js";
 
 export interface Stream extends Output {
@@ -29,4 +30,13 @@ export function interruption(io: Io): AbortSignal {
 export interface CommonOptions {
   readonly json?: boolean;
   readonly verbose?: boolean;
+}
+
+/** What to say of a run of training that was interrupted: where its checkpoint is, if one was written. */
+export function resumable(path: string | undefined): Interrupted {
+  return new Interrupted(
+    path !== undefined && existsSync(path)
+      ? `Interrupted. The same command goes on from ${path}.`
+      : "Interrupted before training began: nothing is kept.",
+  );
 }

@@ -117,3 +117,10 @@ export function wholeNumber(value: string): number {
     throw new InvalidArgumentError("It is no whole number.");
   return number;
 }
+
+export function decimal(value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !Number.isFinite(number) || number < 0)
+    throw new InvalidArgumentError("It is no number from 0 on.");
+  return number;
+}

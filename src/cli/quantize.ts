@@ -2,10 +2,11 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { TargetName } from "../node.js";
 import { TASKS, type TaskName } from "../tasks/read.js";
-import { interruption, type CommonOptions, type Io } from "./io.js";
+import { Interrupted, interruption, resumable, type CommonOptions, type Io } from "./io.js";
 import {
   blockSizeOption,
   collect,
+  decimal,
   MODEL,
   modeOption,
   named,
@@ -51,6 +52,17 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly answersColumn?: string;
   readonly fp16?: boolean;
   readonly force?: boolean;
+  readonly loss?: "task" | "distill" | "both";
+  readonly trainSteps?: number;
+  readonly batchSize?: number;
+  readonly lr?: number;
+  readonly stepRate?: number;
+  readonly temperature?: number;
+  readonly labelScale?: number;
+  readonly evalEvery?: number;
+  readonly patience?: number;
+  readonly threads?: number;
+  readonly checkpointEvery?: number;
 }
 
 export function quantizeCommand(io: Io): Command {
@@ -136,6 +148,46 @@ export function quantizeCommand(io: Io): Command {
     .option("--label-column <name>", "the column of the label, for --eval", named)
     .option("--answers-column <name>", "the column of the right answers, for --eval", named)
     .option("--force", "overwrite an existing output")
+    .addOption(
+      new Option(
+        "--loss <kind>",
+        "qat: learn from labels, from the float model, or both (default: labels where there are some)",
+      ).choices(["task", "distill", "both"]),
+    )
+    .option("--train-steps <number>", "qat: updates to make (default: 600)", wholeNumber)
+    .option("--batch-size <rows>", "qat: rows of an update (default: 32)", wholeNumber)
+    .option(
+      "--lr <rate>",
+      "qat: highest learning rate (default: by the noise to learn away)",
+      decimal,
+    )
+    .option("--step-rate <factor>", "qat: how much faster steps learn (default: 20)", decimal)
+    .option(
+      "--temperature <number>",
+      "qat: of the float model's probabilities (default: 2)",
+      decimal,
+    )
+    .option(
+      "--label-scale <number>",
+      "qat: what scores of the data are divided by (default: 1)",
+      decimal,
+    )
+    .option(
+      "--eval-every <steps>",
+      "qat: steps between evaluations (default: a fifth)",
+      wholeNumber,
+    )
+    .option(
+      "--patience <number>",
+      "qat: evaluations without a better score to stop after",
+      wholeNumber,
+    )
+    .option(
+      "--threads <number>",
+      "qat: threads that training takes (default: all cores)",
+      wholeNumber,
+    )
+    .option("--checkpoint-every <seconds>", "qat: time between checkpoints (default: 60)", decimal)
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, options: Options) => {
       const [{ quantize }, { quantizeText }, { present }] = await Promise.all([
@@ -143,11 +195,23 @@ export function quantizeCommand(io: Io): Command {
         import("../report/text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, eval: data, ...settings } = options;
-      const evaluate = data === undefined ? {} : { evaluate: data };
+      const { json: _json, verbose: _verbose, eval: data, evalEvery, lr, ...settings } = options;
+      const renamed = {
+        ...(data === undefined ? {} : { evaluate: data }),
+        ...(evalEvery === undefined ? {} : { evaluateEvery: evalEvery }),
+        ...(lr === undefined ? {} : { rate: lr }),
+      };
       const signal = interruption(io);
+      let kept: string | undefined;
       await present(io, options, quantizeText, async (onProgress) => {
-        const { report } = await quantize(model, { ...settings, ...evaluate, signal, onProgress });
+        const { report } = await quantize(model, {
+          ...{ ...settings, ...renamed, signal, onProgress },
+          onCheckpoint: (path) => (kept = path),
+        }).catch((error: unknown) =>
+          Promise.reject(
+            error instanceof Interrupted && options.mode === "qat" ? resumable(kept) : error,
+          ),
+        );
         return report;
       });
     });
@@ -168,6 +232,8 @@ Examples:
                                                         ranges found beforehand, on texts of yours
   octavo quantize ./my-model --mode static --data train.jsonl --accuracy high
                                                         nearly 16 bits where 8 cost most
+  octavo quantize ./my-model --mode qat --data train.tsv --eval dev.tsv
+                                                        trained with its quantizers in place
   octavo quantize ./my-model --data train.jsonl         ranges found at run time, smoothed on texts
   octavo quantize ./my-model --mode static --target tensorrt --data train.jsonl --fp16
                                                         for Nvidia GPUs; prints the trtexec command

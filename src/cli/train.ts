@@ -1,13 +1,12 @@
 // octavo train: plain fine-tuning of an ONNX model, on labelled data or by a teacher.
-import { existsSync } from "node:fs";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import {
   evaluationSettings,
   withEvaluation,
   type EvaluationOptions,
 } from "./evaluation-options.js";
-import { Interrupted, interruption, type CommonOptions, type Io } from "./io.js";
-import { collect, MODEL, named, wholeNumber, withCommon } from "./options.js";
+import { Interrupted, interruption, resumable, type CommonOptions, type Io } from "./io.js";
+import { collect, decimal, MODEL, named, wholeNumber, withCommon } from "./options.js";
 
 interface Options extends CommonOptions, EvaluationOptions {
   readonly data: string[];
@@ -122,21 +121,6 @@ export function trainCommand(io: Io): Command {
     "labelled data to learn from: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
   ).makeOptionMandatory();
   return withCommon(withEvaluation(command, data));
-}
-
-function resumable(path: string | undefined): Interrupted {
-  return new Interrupted(
-    path !== undefined && existsSync(path)
-      ? `Interrupted. The same command goes on from ${path}.`
-      : "Interrupted before training began: nothing is kept.",
-  );
-}
-
-function decimal(value: string): number {
-  const number = Number(value);
-  if (value.trim() === "" || !Number.isFinite(number) || number < 0)
-    throw new InvalidArgumentError("It is no number from 0 on.");
-  return number;
 }
 
 const EXAMPLES = `

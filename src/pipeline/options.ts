@@ -8,6 +8,7 @@ import { TARGET_NAMES } from "../targets/all.js";
 import { RUNTIME_NAMES } from "../runtime/runtime.js";
 import { ATTENTION, RESIDUAL } from "../targets/target.js";
 import { TASKS } from "../tasks/read.js";
+import { QAT_LOSSES } from "./qat-data.js";
 import { POOLINGS } from "../tasks/sentence-embedding.js";
 import { SCHEDULES } from "../train/schedule.js";
 
@@ -98,6 +99,37 @@ const calibration = {
   extraProducts: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.2),
 };
 
+const training = {
+  /** In mode qat, what is learned from: labels, what the float model says, or both. Default: labels where the data has them. */
+  loss: v.optional(v.picklist(QAT_LOSSES)),
+  /** Updates. */
+  trainSteps: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 600),
+  /** Rows of an update. */
+  batchSize: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 32),
+  /** Highest learning rate of weights; default: by the noise that there is at the start. */
+  rate: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0))),
+  /** Multiple of it, for steps and zero points. */
+  stepRate: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 20),
+  /** Of the float model's probabilities. */
+  temperature: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 2),
+  /** Scores of the data are divided by it, to be as the model gives them. */
+  labelScale: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 1),
+  /** Updates between two evaluations; default: a fifth of all. */
+  evaluateEvery: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  /** Evaluations without a better score after which training stops. */
+  patience: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  threads: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  /** Seconds between two checkpoints. */
+  checkpointEvery: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 60),
+  /** Called with a checkpoint's path each time it is written. */
+  onCheckpoint: v.optional(
+    v.custom<(path: string) => void>(
+      (f) => typeof f === "function",
+      "Invalid type: Expected a function",
+    ),
+  ),
+};
+
 const writing = {
   /** Where to write; default: beside the model, under the name that runtimes look for. */
   output: v.optional(path),
@@ -112,6 +144,7 @@ const writing = {
 export const quantizeSchema = v.strictObject({
   ...choice,
   ...calibration,
+  ...training,
   ...writing,
   ...calls,
   /** Labelled data that both models are scored on afterwards. */

@@ -16,6 +16,8 @@ import { evaluationOf } from "./evaluation.js";
 import { clippedShares, clippingWarnings } from "./clipping.js";
 import { dataOptions, planCalibrated } from "./calibrated.js";
 import type { Host } from "./host.js";
+import { trainPlanned } from "./qat.js";
+import { requireQatOptions } from "./qat-options.js";
 import { requireOneForm } from "./weight-options.js";
 import { commandLine } from "./command-line.js";
 import { reportFile, requireReportName } from "./report.js";
@@ -53,6 +55,7 @@ export async function quantizeModel(
   requireReportName(settings.report);
   if (settings.steps && !settings.check)
     throw new OptionError("steps", "measured without the check", "--steps without --no-check");
+  requireQatOptions(mode, settings);
   const start = host.now();
   const file = host.open(input);
   try {
@@ -71,9 +74,9 @@ export async function quantizeModel(
 
     signal?.throwIfAborted();
     onProgress({ step: "planning", done: 0, total: 0 });
-    const planned =
+    const calibrated =
       form === "int8" &&
-      (mode === "static" || settings.data !== undefined || settings.stats !== undefined)
+      (mode !== "dynamic" || settings.data !== undefined || settings.stats !== undefined)
         ? await planCalibrated(host, file, model, target, {
             ...settings,
             ...choices,
@@ -81,6 +84,16 @@ export async function quantizeModel(
             onProgress,
           })
         : planModel(model, target, { ...settings, ...choices, plan: given });
+    const trained =
+      mode === "qat" && settings.data !== undefined
+        ? await trainPlanned(host, file, model, target, calibrated, {
+            ...settings,
+            data: settings.data,
+            output,
+            onProgress,
+          })
+        : undefined;
+    const planned = trained?.planned ?? calibrated;
     const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
     const { ranges = [] } = planned;
     const partsAt = partsOf(sites, plan, choices);
@@ -157,6 +170,7 @@ export async function quantizeModel(
       peakMemoryBytes,
       ...(check === undefined ? {} : { check }),
       ...(calibration === undefined ? {} : { calibration }),
+      ...(trained === undefined ? {} : { training: trained.report }),
       ...(clipped === undefined ? {} : { clipped }),
       ...(nextCommand === undefined ? {} : { nextCommand }),
       parts: partsAt(bytesBefore, written.bytes),
@@ -177,6 +191,7 @@ export async function quantizeModel(
       await undoOnFailure(host, written.files, async () =>
         host.writeText(page, reportFile(page, report), force),
       );
+    trained?.finish();
     return { path: output, report };
   } finally {
     file.close();

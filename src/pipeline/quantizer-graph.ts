@@ -5,24 +5,42 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites } from "../quant/sites.js";
 import type { Target } from "../targets/target.js";
 import { channelFormats } from "../targets/weight-forms.js";
+import { raiseOpset } from "../passes/opset.js";
+import { trainableParameters, type Parameter } from "../train/parameters.js";
 import { addQuantizers, type Quantizers } from "../train/quantizers.js";
 import { copyOf } from "./float-copy.js";
+import { OPSET } from "./training-graph.js";
 
 export interface QuantizerGraph {
   readonly model: Model;
   readonly quantizers: Quantizers;
+  /** All that learns: weights, biases, norms, steps and zero points. */
+  readonly parameters: readonly Parameter[];
   /** The plan that the quantizers are of. */
   readonly plan: Plan;
 }
 
-/** `weights`: codes that were chosen for weights of `model`; all others are rounded to the nearest. Throws WeightNotFiniteError. */
+export interface QuantizerGraphOptions {
+  /** Codes that were chosen for weights of the model; all others are rounded to the nearest. */
+  readonly weights?: RoundedWeights | undefined;
+  /** Multiple of the learning rate, for steps and zero points. */
+  readonly stepRate: number;
+  /** Those that the loss reads. */
+  readonly outputs: readonly string[];
+}
+
+/** Throws WeightNotFiniteError. */
 export function quantizerGraph(
   model: Model,
   given: Plan,
   target: Target,
-  { weights = new Map(), stepRate }: { weights?: RoundedWeights | undefined; stepRate: number },
+  { weights = new Map(), stepRate, outputs }: QuantizerGraphOptions,
 ): QuantizerGraph {
   const copy = copyOf(model);
+  raiseOpset(copy, OPSET);
+  const { graph } = copy;
+  const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);
+  const float = trainableParameters(graph, reached);
   const sites = findSites(copy);
   const plan = target.settle?.(sites, given) ?? given;
   const rounded = new Map([...weights].map(([{ name }, weight]) => [name, weight]));
@@ -31,5 +49,6 @@ export function quantizerGraph(
     formats: channelFormats(sites, plan),
     roundedOf: (name) => rounded.get(name),
   });
-  return { model: copy, quantizers, plan };
+  const learned = float.filter(({ name }) => !quantizers.frozen.has(name));
+  return { model: copy, quantizers, plan, parameters: [...learned, ...quantizers.parameters] };
 }

@@ -27,6 +27,8 @@ export interface TrainingSettings extends EvaluationSettings {
   readonly labelScale: number;
   /** Of a teacher's probabilities. */
   readonly temperature: number;
+  /** The records, where not all of the data's. */
+  readonly only?: readonly DataRecord[] | undefined;
 }
 
 export interface TrainingData {
@@ -61,7 +63,8 @@ export async function trainingData(
   settings: TrainingSettings,
 ): Promise<TrainingData> {
   const prepared = await prepareEvaluation(host, file, settings);
-  const { task, tokenizer, records, paths } = prepared;
+  const { task, tokenizer, paths } = prepared;
+  const records = settings.only ?? prepared.records;
   const ports = portsOf(graph);
   const files = host.folderFiles(settings.folder ?? file.folder ?? "");
   const setting: LossSetting = {

@@ -30,7 +30,7 @@ function requireTwoTerms(target: Target, mode: Mode): void {
       "its form has no second term",
       "Use --target cpu, or leave --accuracy out.",
     );
-  if (mode !== "static")
+  if (mode === "dynamic")
     throw new UnsupportedError(
       `--accuracy high with --mode ${mode}`,
       "what the first codes leave is only known where ranges are found beforehand",

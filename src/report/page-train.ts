@@ -3,14 +3,24 @@ import { counted, grouped, seconds } from "./format.js";
 import { html, NOTHING, type Html } from "./html.js";
 import { lineChart } from "./line-chart.js";
 import { section, type PageData } from "./page-parts.js";
-import type { CurvePointReport, TrainReport } from "./train.js";
+import type { CurvePointReport, QatReport, TrainReport } from "./train.js";
 
-export function trainSection({ train }: PageData): Html {
-  if (train === undefined) return NOTHING;
-  const { losses, scores, metric } = train;
+export function trainSection({ train, quantize }: PageData): Html {
+  if (train !== undefined) return curves(aboutTraining(train), train);
+  const training = quantize?.training;
+  return training === undefined ? NOTHING : curves(aboutQat(training), training);
+}
+
+interface Curves {
+  readonly losses: readonly CurvePointReport[];
+  readonly scores: readonly CurvePointReport[];
+  readonly metric?: string | undefined;
+}
+
+function curves(about: string, { losses, scores, metric }: Curves): Html {
   return section(
     "Training",
-    aboutTraining(train),
+    about,
     html`<h3>Loss</h3>
       ${lineChart("Loss by step", [{ tone: "int8", points: numbers(losses) }], (value) =>
         value.toPrecision(3),
@@ -23,6 +33,28 @@ export function trainSection({ train }: PageData): Html {
               )}`
       }`,
   );
+}
+
+const LEARNED: Readonly<Record<QatReport["loss"], string>> = {
+  task: "the labels",
+  distill: "what the float model says",
+  both: "the labels and what the float model says",
+};
+
+function aboutQat(training: QatReport): string {
+  const { steps, stopped, rows, loss, metric, scores, best, heldOut, scored } = training;
+  const early = stopped === "early" ? ", stopped early" : "";
+  const [first] = scores;
+  const after = scores.find(({ step }) => step === best);
+  const score = (point: CurvePointReport | undefined): string => point?.value?.toFixed(4) ?? "NaN";
+  const by = heldOut
+    ? `${counted(scored, "record")} held out`
+    : `${counted(scored, "record")} of --eval`;
+  const kept =
+    best === 0
+      ? `No evaluation on ${by} was better than before (${metric} ${score(first)}): the edition is that of static mode.`
+      : `By ${by}, ${metric} rose from ${score(first)} to ${score(after)} at step ${grouped(best)}, which was kept.`;
+  return `With quantizers in place, ${counted(steps, "step")}${early} on ${LEARNED[loss]} of ${counted(rows, "row")}; learning rate ${training.rate.toExponential(1)}, ${seconds(training.seconds)}. ${kept}`;
 }
 
 function aboutTraining(train: TrainReport): string {

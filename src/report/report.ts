@@ -2,6 +2,7 @@
 import type { EnvironmentReport } from "./benchmark.js";
 import type { ChangeReport } from "./evaluation.js";
 import type { ActivationReport, PartReport, StepReport } from "./run.js";
+import type { QatReport } from "./train.js";
 
 export const REPORT_VERSION = 1;
 
@@ -57,6 +58,8 @@ export interface QuantizeReport {
   /** Highest resident memory of this process until the result was written (the check, which loads both models, comes after). */
   readonly peakMemoryBytes: number;
   readonly calibration?: CalibrationReport | undefined;
+  /** In mode qat: what training did. */
+  readonly training?: QatReport | undefined;
   /** The command that makes what the target's runtime loads out of the written file; absent where it loads the file itself. */
   readonly nextCommand?: string | undefined;
   readonly check?: CheckReport | undefined;

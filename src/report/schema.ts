@@ -43,6 +43,27 @@ const head = <C extends string>(command: C) => ({
   command: v.literal(command),
 });
 
+const curve = v.array(v.object({ step: count, value: v.nullable(finite) }));
+
+const training = v.object({
+  loss: v.picklist(["task", "distill", "both"]),
+  task: v.string(),
+  rows: count,
+  heldOut: v.boolean(),
+  scored: count,
+  rate: finite,
+  startSnrDb: v.nullable(finite),
+  parameters: count,
+  steps: count,
+  stopped: v.picklist(["done", "early"]),
+  best: count,
+  resumed: count,
+  losses: curve,
+  metric: v.string(),
+  scores: curve,
+  seconds: finite,
+});
+
 const quantize = v.object({
   ...head("quantize"),
   model: v.string(),
@@ -57,6 +78,7 @@ const quantize = v.object({
   seconds: v.object({ read: finite, plan: finite, write: finite, check: optional(finite) }),
   peakMemoryBytes: count,
   calibration: optional(calibration),
+  training: optional(training),
   nextCommand: optional(v.string()),
   check: optional(check),
   clipped: optional(v.array(clipped)),
@@ -124,8 +146,6 @@ const benchmark = v.object({
   environment,
   warnings,
 });
-
-const curve = v.array(v.object({ step: count, value: v.nullable(finite) }));
 
 const train = v.object({
   ...head("train"),

@@ -14,6 +14,7 @@ import type {
 import { groupSites, totals, type SiteGroup } from "./sites.js";
 import type { Style } from "./style.js";
 import { table, type Cell, type Column } from "./table.js";
+import { trainedText } from "./train-text.js";
 import { formOf, rewrites, RUNS } from "./words.js";
 
 /** Rows that were calibrated; absent where statistics were given. */
@@ -36,6 +37,7 @@ export function quantizeText(report: QuantizeReport, style: Style): string {
         ["rewrites", rewrites(report.rewrites)],
         ["sample", sample(report.calibration ?? {})],
         ["improved", improvements(report.calibration)],
+        ["trained", report.training === undefined ? "" : trainedText(report.training)],
         ["time", `${seconds(total)} (${parts(time)})`],
         ["memory", `${bytes(report.peakMemoryBytes)} at most, before the check`],
         ["check", check(report.check, style)],

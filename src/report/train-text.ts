@@ -3,7 +3,7 @@ import { agreement, changeText } from "./evaluation-text.js";
 import { bytes, counted, grouped, printable, seconds } from "./format.js";
 import type { Style } from "./style.js";
 import { table, type Column } from "./table.js";
-import type { CurvePointReport, TrainReport } from "./train.js";
+import type { CurvePointReport, QatReport, TrainReport } from "./train.js";
 
 const FACTS: readonly Column[] = [{ title: "" }, { title: "", fit: "wrap" }];
 
@@ -31,6 +31,25 @@ export function trainText(report: TrainReport, style: Style): string {
       ? ""
       : `\n${changeText(evaluation, style)}  predictions: ${agreement(evaluation.agreement)}\n`,
   ].join("");
+}
+
+/** What quantization-aware training did, in a line or two. */
+export function trainedText(report: QatReport): string {
+  const { loss, rows, metric, scores, best, steps, heldOut, rate } = report;
+  const early = report.stopped === "early" ? ", stopped early" : "";
+  const learned = {
+    task: "labels",
+    distill: "the float model",
+    both: "labels and the float model",
+  };
+  const of = (step: number) =>
+    scores.find((point) => point.step === step)?.value?.toFixed(4) ?? "NaN";
+  const on = heldOut ? "rows held out" : "--eval";
+  const kept =
+    best === 0
+      ? `no better than ${of(0)}: as before training`
+      : `${of(0)} → ${of(best)}, step ${grouped(best)} kept`;
+  return `${counted(steps, "step")}${early} by ${learned[loss]} on ${counted(rows, "row")}, rate ${rate.toExponential(1)}\n${metric} on ${on}: ${kept}`;
 }
 
 function stepsText({ steps, stopped, best, resumed, scores }: TrainReport): string {

@@ -10,6 +10,34 @@ export interface CurvePointReport {
   readonly value: number | null;
 }
 
+/** What quantization-aware training did to an edition. */
+export interface QatReport {
+  /** By labels, by what the float model says, or by both. */
+  readonly loss: "task" | "distill" | "both";
+  readonly task: string;
+  /** Records that were trained on. */
+  readonly rows: number;
+  /** Whether the records that the best was chosen by were held out of the data; else they are those of --eval. */
+  readonly heldOut: boolean;
+  readonly scored: number;
+  /** Highest learning rate of weights. */
+  readonly rate: number;
+  /** Signal-to-noise ratio of the outputs before training, dB; null where nothing differs. */
+  readonly startSnrDb: number | null;
+  /** Tensors that were trained. */
+  readonly parameters: number;
+  readonly steps: number;
+  readonly stopped: "done" | "early";
+  /** The update that was written; 0: the edition before training. */
+  readonly best: number;
+  readonly resumed: number;
+  readonly losses: readonly CurvePointReport[];
+  readonly metric: string;
+  /** The metric along the way: before training first. */
+  readonly scores: readonly CurvePointReport[];
+  readonly seconds: number;
+}
+
 export interface TrainReport {
   readonly version: typeof REPORT_VERSION;
   readonly command: "train";

@@ -125,7 +125,10 @@ test("two terms stay two terms", async () => {
 test("an untrained model folds back to what the static edition is, codes and scales", () => {
   const lowered = (fold: boolean): Model => {
     const { model, target, plan } = planned(layer, "cpu");
-    const made = quantizerGraph(model, plan.plan, target, { stepRate: 20 });
+    const made = quantizerGraph(model, plan.plan, target, {
+      stepRate: 20,
+      outputs: model.graph.outputs.map((output) => output.name),
+    });
     const back = fold
       ? foldBack(model, made.plan, made.quantizers, startOf(made))
       : { plan: plan.plan, weights: undefined };

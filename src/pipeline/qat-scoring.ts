@@ -1,0 +1,117 @@
+// What the edition is chosen by while it is trained: the task's metric on labelled records, or how close it is to the float model where there are no labels.
+import type { DataRecord } from "../data/records.js";
+import { DataError } from "../errors.js";
+import { random } from "../runtime/random.js";
+import type { Session } from "../runtime/runtime.js";
+import { evaluateModel, predictAll } from "./evaluate.js";
+import type { Prepared } from "./evaluation.js";
+import { digestOf } from "./training-data.js";
+import type { Scoring } from "./training-run.js";
+
+export interface QatScoringOptions {
+  readonly maxLength?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const BATCH_SIZE = 32;
+
+/** By the metric that the task names first. */
+export function byMetric(
+  { task, tokenizer, records }: Prepared,
+  options: QatScoringOptions,
+): Scoring {
+  const [{ name, better } = { name: "score", better: "higher" as const }] = task.measures([]);
+  const sign = better === "higher" ? 1 : -1;
+  return {
+    metric: name,
+    better,
+    digest: digestOf(records),
+    async score(session) {
+      const run = { batchSize: BATCH_SIZE, ...options };
+      const { measures } = await evaluateModel(session, tokenizer, task, records, run);
+      return sign * (measures[0]?.value() ?? NaN);
+    },
+    shown: ({ step, value }) => ({ step, value: Number.isNaN(value) ? null : sign * value }),
+  };
+}
+
+/** By the signal-to-noise ratio of the outputs `named`, dB: 10 · log10(Σ float² / Σ (float − quantized)²). No labels are read. */
+export function byCloseness(
+  prepared: Prepared,
+  teacher: Session,
+  named: readonly string[],
+  options: QatScoringOptions,
+): Scoring {
+  return {
+    metric: "SNR dB",
+    better: "higher",
+    digest: digestOf(prepared.records),
+    score: (session) => closeness(prepared, [teacher, session], named, options),
+    shown: ({ step, value }) => ({ step, value: Number.isFinite(value) ? value : null }),
+  };
+}
+
+/** Padding does not count. */
+export async function closeness(
+  { task, tokenizer, records }: Prepared,
+  [teacher, session]: readonly [Session, Session],
+  named: readonly string[],
+  options: QatScoringOptions,
+): Promise<number> {
+  let [signal, noise] = [0, 0];
+  await predictAll([teacher, session], tokenizer, task, records, {
+    batchSize: BATCH_SIZE,
+    ...options,
+    see([floats = [], quantized = []]) {
+      for (const [r, row] of floats.entries())
+        for (const name of named) {
+          const [a, b] = [row.outputs[name]?.data, quantized[r]?.outputs[name]?.data];
+          a?.forEach((value, i) => {
+            signal += value * value;
+            noise += (value - (b?.[i] ?? NaN)) ** 2;
+          });
+        }
+    },
+  });
+  return 10 * Math.log10(signal / noise);
+}
+
+/** Records that training does not see, where nobody gives others to choose by: a tenth of them. */
+const SHARE = 0.1;
+const MOST = 1000;
+const LEAST = 8;
+
+export interface Parts {
+  readonly train: readonly DataRecord[];
+  readonly held: readonly DataRecord[];
+}
+
+/** The same for the same seed. Throws DataError for so few records that a tenth says nothing. */
+export function holdOut(records: readonly DataRecord[], seed: number): Parts {
+  const count = Math.min(MOST, Math.floor(records.length * SHARE));
+  if (count < LEAST)
+    throw new DataError(
+      records[0] !== undefined && "place" in records[0]
+        ? (records[0].place?.path ?? "data")
+        : "data",
+      undefined,
+      `${records.length} records, of which a tenth would be held out to choose by`,
+      `at least ${LEAST / SHARE}, or labelled data of its own (--eval)`,
+    );
+  const { whole } = random(seed + 1);
+  const chosen = new Set<number>();
+  while (chosen.size < count) chosen.add(whole(records.length));
+  return {
+    train: records.filter((_, i) => !chosen.has(i)),
+    held: records.filter((_, i) => chosen.has(i)),
+  };
+}
+
+/** Some of the records, spread over all. */
+export function fewOf(records: readonly DataRecord[], count: number): readonly DataRecord[] {
+  const step = Math.max(1, records.length / count);
+  return Array.from(
+    { length: Math.min(count, records.length) },
+    (_, i) => records[Math.floor(i * step)],
+  ).filter((record) => record !== undefined);
+}
