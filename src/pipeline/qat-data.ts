@@ -7,7 +7,7 @@ import type { LossTerm } from "../train/losses.js";
 import type { TrainingBatches } from "../train/training.js";
 import { prepareEvaluation, type EvaluationSettings, type Prepared } from "./evaluation.js";
 import type { Host, OpenedModel } from "./host.js";
-import { byCloseness, byMetric, holdOut } from "./qat-scoring.js";
+import { byDivergence, byMetric, holdOut } from "./qat-scoring.js";
 import { trainingData, type TrainingData, type TrainingSettings } from "./training-data.js";
 import type { Scoring } from "./training-run.js";
 
@@ -74,7 +74,6 @@ export async function qatData(
   if (first === undefined) throw new Error("internal: no loss");
   const options = { maxLength: settings.maxLength, signal: settings.signal };
   const scored = evaluate !== undefined || loss !== "distill";
-  const { outputs } = first;
   return {
     loss,
     task: prepared.task.name,
@@ -87,7 +86,7 @@ export async function qatData(
       first.batches(kinds[0] === "task" ? undefined : teacher),
       second?.batches(teacher),
     ),
-    scoring: scored ? byMetric(held, options) : byCloseness(held, teacher, outputs, options),
+    scoring: scored ? byMetric(held, options) : byDivergence(held, teacher, first.terms, options),
     held,
     heldOut: evaluate === undefined,
   };

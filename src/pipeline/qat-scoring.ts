@@ -5,6 +5,8 @@ import { random } from "../runtime/random.js";
 import type { Session } from "../runtime/runtime.js";
 import { evaluateModel, predictAll } from "./evaluate.js";
 import type { Prepared } from "./evaluation.js";
+import type { LossTerm } from "../train/losses.js";
+import { divergence } from "./divergence.js";
 import { digestOf } from "./training-data.js";
 import type { Scoring } from "./training-run.js";
 
@@ -35,19 +37,35 @@ export function byMetric(
   };
 }
 
-/** By the signal-to-noise ratio of the outputs `named`, dB: 10 · log10(Σ float² / Σ (float − quantized)²). No labels are read. */
-export function byCloseness(
+/** By how far its outputs are from the float model's, as the loss has it. No labels are read. */
+export function byDivergence(
   prepared: Prepared,
   teacher: Session,
-  named: readonly string[],
+  terms: readonly LossTerm[],
   options: QatScoringOptions,
 ): Scoring {
+  const { task, tokenizer, records } = prepared;
   return {
-    metric: "SNR dB",
-    better: "higher",
-    digest: digestOf(prepared.records),
-    score: (session) => closeness(prepared, [teacher, session], named, options),
-    shown: ({ step, value }) => ({ step, value: Number.isFinite(value) ? value : null }),
+    metric: "divergence",
+    better: "lower",
+    digest: digestOf(records),
+    async score(session) {
+      let [sum, count] = [0, 0];
+      await predictAll([teacher, session], tokenizer, task, records, {
+        batchSize: BATCH_SIZE,
+        ...options,
+        see([floats = [], quantized = []]) {
+          for (const [r, row] of floats.entries()) {
+            const other = quantized[r];
+            if (other === undefined) throw new Error("internal: a row of one model alone");
+            for (const term of terms) sum += divergence(term, row.outputs, other.outputs);
+            count++;
+          }
+        },
+      });
+      return -sum / count;
+    },
+    shown: ({ step, value }) => ({ step, value: Number.isFinite(value) ? -value : null }),
   };
 }
 

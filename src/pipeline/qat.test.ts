@@ -1,0 +1,220 @@
+// quantize --mode qat on a small classifier: closer than static mode, the same bytes each time, taken up where it was cut off, never worse.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
+import { run } from "../cli/run.js";
+import { OctavoError } from "../errors.js";
+import { quantize, type QuantizeOptions } from "../node.js";
+import { rateFor } from "./qat.js";
+
+const folder = mkdtempSync(join(tmpdir(), "octavo-qat-"));
+const at = (...names: string[]) => join(folder, ...names);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const LENGTH = 6;
+const WORDS = 200;
+
+/** Words, two feed-forward blocks with norms, the mean of all tokens, two classes. */
+function classifier(b: Builder): void {
+  const ids = b.input("input_ids", ["batch", "length"], "int64");
+  let seed = 1;
+  const weight = (name: string, rows: number, cols: number) =>
+    b.float(
+      name,
+      [...noise(rows * cols, ++seed)].map((v) => v / 2),
+      [rows, cols],
+    );
+  const norm = (name: string, x: ReturnType<Builder["op"]>) =>
+    b.op(name, "LayerNormalization", [
+      x,
+      b.float(`${name}.weight`, Array<number>(32).fill(1)),
+      b.float(`${name}.bias`, Array<number>(32).fill(0)),
+    ]);
+  const layer = (name: string, x: ReturnType<Builder["op"]>, rows: number, cols: number) =>
+    b.op(`${name}.sum`, "Add", [
+      b.op(`${name}.out`, "MatMul", [x, weight(`${name}.weight`, rows, cols)]),
+      b.float(`${name}.bias`, [...noise(cols, ++seed)]),
+    ]);
+  let x = norm("first", b.op("rows", "Gather", [weight("words.weight", WORDS, 32), ids]));
+  for (const name of ["a", "b"]) {
+    const inner = b.op(`${name}.act`, "Relu", [layer(`${name}.up`, x, 32, 64)]);
+    x = norm(name, b.op(`${name}.add`, "Add", [layer(`${name}.down`, inner, 64, 32), x]));
+  }
+  const mean = b.op("mean", "ReduceMean", [x, b.int("axes", [1])], { keepdims: 0 });
+  b.output(b.op("logits", "MatMul", [mean, weight("classifier.weight", 32, 2)]));
+}
+
+const row = (r: number) =>
+  Array.from({ length: LENGTH }, (_, i) => (r * 17 + i * 31 + ((r * i) % 13)) % WORDS);
+
+function lines(count: number, from: number, labelled: boolean): string {
+  return Array.from({ length: count }, (_, k) => {
+    const ids = row(from + k);
+    const label = labelled ? { label: ids.reduce((s, id) => s + id, 0) % 2 } : {};
+    return JSON.stringify({ inputs: { input_ids: [ids] }, ...label });
+  }).join("\n");
+}
+
+beforeAll(() => {
+  mkdirSync(at("m"));
+  writeFileSync(at("m", "model.onnx"), bytesOf(buildModel(classifier)));
+  writeFileSync(
+    at("m", "config.json"),
+    JSON.stringify({
+      architectures: ["SmallForSequenceClassification"],
+      id2label: { 0: "even", 1: "odd" },
+    }),
+  );
+  writeFileSync(at("texts.jsonl"), lines(320, 0, false));
+  writeFileSync(at("train.jsonl"), lines(320, 0, true));
+  writeFileSync(at("dev.jsonl"), lines(100, 1000, true));
+});
+
+const common = {
+  mode: "qat",
+  weightBits: 4,
+  samples: 64,
+  smooth: false,
+  round: false,
+  correct: false,
+  trainSteps: 30,
+  batchSize: 16,
+  rate: 3e-4,
+  force: true,
+} as const;
+
+const edition = (name: string, options: QuantizeOptions) =>
+  quantize(at("m"), { output: at(name), ...options });
+
+async function refused(options: QuantizeOptions): Promise<OctavoError> {
+  const error: unknown = await edition("never.onnx", options).catch((e: unknown) => e);
+  if (!(error instanceof OctavoError)) throw error;
+  expect(existsSync(at("never.onnx"))).toBe(false);
+  return error;
+}
+
+describe("trained with its quantizers in place", () => {
+  test.each(["cpu", "openvino", "tensorrt"] as const)(
+    "an edition for %s is closer to the float model, without a label",
+    async (target) => {
+      const data = at("texts.jsonl");
+      const { report: before } = await edition("static.onnx", {
+        ...{ mode: "static", weightBits: 4, samples: 64, force: true, target, data },
+        ...{ smooth: false, round: false, correct: false },
+      });
+      const { report } = await edition("qat.onnx", { ...common, target, data });
+      const { training } = report;
+      expect(training).toMatchObject({
+        loss: "distill",
+        metric: "divergence",
+        heldOut: true,
+        rows: 288,
+      });
+      expect(training?.losses).toHaveLength(30);
+      expect(training?.best).toBeGreaterThan(0);
+      expect(report.check?.snrDb).toBeGreaterThan((before.check?.snrDb ?? NaN) + 2);
+      // What training saw before its first step is the static edition.
+      expect(training?.startSnrDb).toBeCloseTo(before.check?.snrDb ?? NaN, -1);
+      expect(existsSync(`${at("qat.onnx")}.part`)).toBe(false);
+    },
+  );
+
+  test("labels are learned where there are some, and the metric chooses", async () => {
+    const options = { ...common, data: at("train.jsonl"), evaluate: at("dev.jsonl") };
+    const { report } = await edition("labels.onnx", options);
+    const { training, evaluation } = report;
+    expect(training).toMatchObject({
+      loss: "task",
+      metric: "accuracy",
+      heldOut: false,
+      scored: 100,
+    });
+    const values = training?.scores.map(({ value }) => value ?? NaN) ?? [];
+    const best = training?.scores.find(({ step }) => step === training.best)?.value;
+    expect(best).toBe(Math.max(...values));
+    expect(evaluation?.metrics[0]?.candidate.value).toBeCloseTo(best ?? NaN, 1);
+    const both = await edition("both.onnx", { ...options, loss: "both", trainSteps: 4 });
+    expect(both.report.training?.loss).toBe("both");
+  });
+
+  test("the same options give the same bytes, also where the run was cut off and taken up", async () => {
+    const options = { ...common, data: at("texts.jsonl"), trainSteps: 12, check: false } as const;
+    await edition("one.onnx", options);
+    const abort = new AbortController();
+    const cut = edition("two.onnx", {
+      ...options,
+      force: false,
+      checkpointEvery: 0,
+      signal: abort.signal,
+      onProgress: ({ step, done }) => {
+        if (step === "training" && done === 5) abort.abort();
+      },
+    });
+    await expect(cut).rejects.toThrow();
+    expect(existsSync(`${at("two.onnx")}.part`)).toBe(true);
+    expect(existsSync(at("two.onnx"))).toBe(false);
+    const { report } = await edition("two.onnx", { ...options, force: false });
+    expect(report.training?.resumed).toBeGreaterThan(0);
+    expect(readFileSync(at("two.onnx"))).toEqual(readFileSync(at("one.onnx")));
+  });
+
+  test("where training only harms, the edition before it is written, and that is said", async () => {
+    const data = at("texts.jsonl");
+    const options = { samples: 64, weightBits: 8, data, force: true, check: false } as const;
+    await edition("before.onnx", { ...options, mode: "static" });
+    const { report } = await edition("after.onnx", {
+      ...{ ...options, mode: "qat", trainSteps: 4, rate: 0.5, stepRate: 1 },
+    });
+    expect(report.training?.best).toBe(0);
+    expect(report.warnings.join()).toContain("Training made it no better");
+    expect(readFileSync(at("after.onnx"))).toEqual(readFileSync(at("before.onnx")));
+  });
+});
+
+describe("refused, with what to do", () => {
+  test.each<[string, QuantizeOptions, string, string]>([
+    ["no data", { mode: "qat" }, "option", "--data train.tsv"],
+    ["labels asked for that are not there", { loss: "task" }, "label", "label"],
+    ["steps of calibration", { steps: true }, "option", "--mode static"],
+    ["a loss in another mode", { mode: "static", loss: "task" }, "option", "--mode qat"],
+    ["few bits in blocks", { weights: "int4" }, "unsupported", "--weights int8"],
+  ])("%s", async (_, options, code, part) => {
+    const data = options.mode === "qat" ? {} : { data: at("texts.jsonl") };
+    const error = await refused({ ...common, ...data, ...options });
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(part);
+  });
+
+  test("less data than a tenth of can be held out", async () => {
+    writeFileSync(at("few.jsonl"), lines(40, 0, false));
+    const error = await refused({ ...common, data: at("few.jsonl") });
+    expect(error.message).toMatch(/few\.jsonl.*at least 80/);
+  });
+});
+
+test("the command line trains, and its page shows the curves", async () => {
+  const io = { out: "", err: "" };
+  const page = at("page.html");
+  const status = await run(
+    [
+      ...["quantize", at("m"), "--mode", "qat", "--data", at("texts.jsonl"), "-o", at("cli.onnx")],
+      ...["--train-steps", "5", "--lr", "1e-4", "--eval-every", "2", "--report", page],
+      ...["--samples", "64", "--weight-bits", "4"],
+    ],
+    {
+      stdout: { write: (text: string) => (io.out += text) },
+      stderr: { write: (text: string) => (io.err += text) },
+    } as never,
+  ).catch((error: unknown) => error);
+  expect(status, io.err).toBe(0);
+  expect(io.out).toContain("5 steps by the float model on 288 rows");
+  expect(readFileSync(page, "utf8")).toContain("what the float model says");
+});
+
+test("the louder the noise, the faster weights learn", () => {
+  expect(rateFor(8)).toBe(6e-5);
+  expect(rateFor(34)).toBeCloseTo(6e-6, 7);
+  expect(rateFor(Infinity)).toBe(2e-6);
+});
