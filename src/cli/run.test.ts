@@ -167,12 +167,8 @@ describe("failures are status 1, one line that says what to do, and no trace", (
       "--target cpu",
     ));
 
-  test("what this version does not write: what it writes", () =>
-    fails(
-      ["inspect", at("model.onnx"), "--mode", "qat"],
-      "unsupported",
-      "Use --mode dynamic --target cpu",
-    ));
+  test("qat mode without data: what to give", () =>
+    fails(["quantize", at("model.onnx"), "--mode", "qat"], "option", "--data train.tsv"));
 
   test("static mode without data: what to give", () =>
     fails(["quantize", at("model.onnx"), "--mode", "static"], "option", "--data train.jsonl"));
