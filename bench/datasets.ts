@@ -58,11 +58,20 @@ export async function recordsFor(task: string, split: Split): Promise<DataRecord
 }
 
 /** The records as a JSONL file, as `--data` takes them. */
-export function writeJsonl(path: string, records: readonly DataRecord[]): void {
+export function writeJsonl(
+  path: string,
+  records: readonly DataRecord[],
+  { labelled = false }: { readonly labelled?: boolean } = {},
+): void {
   const lines = records.map((record) => {
-    if ("tokens" in record) return { tokens: record.tokens };
+    if ("tokens" in record)
+      return { tokens: record.tokens, ...(labelled && { labels: record.labels }) };
     if (!("text" in record)) throw new Error("no data set has ready feeds");
-    return { text: record.text, ...(record.textPair && { text_pair: record.textPair }) };
+    return {
+      text: record.text,
+      ...(record.textPair && { text_pair: record.textPair }),
+      ...(labelled && { label: record.label }),
+    };
   });
   writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
 }

@@ -13,6 +13,7 @@ import { latency } from "./latency.js";
 import { machine } from "./machine.js";
 import { models } from "./models.js";
 import { openvino } from "./openvino.js";
+import { qat } from "./qat.js";
 import { sideBySide } from "./side-by-side.js";
 import { statics } from "./static.js";
 import { tensorrt } from "./tensorrt.js";
@@ -45,6 +46,7 @@ const BENCHES: readonly Bench[] = [
   models,
   evaluateBench,
   statics,
+  qat,
   tensorrt,
   openvino,
   zoo,

@@ -205,7 +205,10 @@ export function quantizeCommand(io: Io): Command {
       let kept: string | undefined;
       await present(io, options, quantizeText, async (onProgress) => {
         const { report } = await quantize(model, {
-          ...{ ...settings, ...renamed, signal, onProgress },
+          ...settings,
+          ...renamed,
+          signal,
+          onProgress,
           onCheckpoint: (path) => (kept = path),
         }).catch((error: unknown) =>
           Promise.reject(

@@ -116,9 +116,9 @@ export function holdOut(records: readonly DataRecord[], seed: number): Parts {
       `${records.length} records, of which a tenth would be held out to choose by`,
       `at least ${LEAST / SHARE}, or labelled data of its own (--eval)`,
     );
-  const { whole } = random(seed + 1);
+  const order = random(seed + 1);
   const chosen = new Set<number>();
-  while (chosen.size < count) chosen.add(whole(records.length));
+  while (chosen.size < count) chosen.add(order.whole(records.length));
   return {
     train: records.filter((_, i) => !chosen.has(i)),
     held: records.filter((_, i) => chosen.has(i)),

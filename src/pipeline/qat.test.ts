@@ -101,8 +101,15 @@ describe("trained with its quantizers in place", () => {
     async (target) => {
       const data = at("texts.jsonl");
       const { report: before } = await edition("static.onnx", {
-        ...{ mode: "static", weightBits: 4, samples: 64, force: true, target, data },
-        ...{ smooth: false, round: false, correct: false },
+        mode: "static",
+        weightBits: 4,
+        samples: 64,
+        force: true,
+        target,
+        data,
+        smooth: false,
+        round: false,
+        correct: false,
       });
       const { report } = await edition("qat.onnx", { ...common, target, data });
       const { training } = report;
@@ -152,7 +159,7 @@ describe("trained with its quantizers in place", () => {
         if (step === "training" && done === 5) abort.abort();
       },
     });
-    await expect(cut).rejects.toThrow();
+    await expect(cut).rejects.toThrow("aborted");
     expect(existsSync(`${at("two.onnx")}.part`)).toBe(true);
     expect(existsSync(at("two.onnx"))).toBe(false);
     const { report } = await edition("two.onnx", { ...options, force: false });
@@ -165,7 +172,11 @@ describe("trained with its quantizers in place", () => {
     const options = { samples: 64, weightBits: 8, data, force: true, check: false } as const;
     await edition("before.onnx", { ...options, mode: "static" });
     const { report } = await edition("after.onnx", {
-      ...{ ...options, mode: "qat", trainSteps: 4, rate: 0.5, stepRate: 1 },
+      ...options,
+      mode: "qat",
+      trainSteps: 4,
+      rate: 0.5,
+      stepRate: 1,
     });
     expect(report.training?.best).toBe(0);
     expect(report.warnings.join()).toContain("Training made it no better");
@@ -197,12 +208,18 @@ describe("refused, with what to do", () => {
 test("the command line trains, and its page shows the curves", async () => {
   const io = { out: "", err: "" };
   const page = at("page.html");
+  const more = "--train-steps 5 --lr 1e-4 --eval-every 2 --samples 64 --weight-bits 4 --report";
   const status = await run(
     [
-      ...["quantize", at("m"), "--mode", "qat", "--data", at("texts.jsonl"), "-o", at("cli.onnx")],
-      ...["--train-steps", "5", "--lr", "1e-4", "--eval-every", "2", "--report", page],
-      ...["--samples", "64", "--weight-bits", "4"],
-    ],
+      "quantize",
+      at("m"),
+      "--mode",
+      "qat",
+      "--data",
+      at("texts.jsonl"),
+      "-o",
+      at("cli.onnx"),
+    ].concat(more.split(" "), page),
     {
       stdout: { write: (text: string) => (io.out += text) },
       stderr: { write: (text: string) => (io.err += text) },
