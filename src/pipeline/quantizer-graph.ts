@@ -4,12 +4,11 @@ import type { Plan } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites } from "../quant/sites.js";
 import type { Target } from "../targets/target.js";
+import { prepareQuantizers } from "../passes/training.js";
 import { channelFormats } from "../targets/weight-forms.js";
-import { raiseOpset } from "../passes/opset.js";
 import { trainableParameters, type Parameter } from "../train/parameters.js";
 import { addQuantizers, type Quantizers } from "../train/quantizers.js";
 import { copyOf } from "./float-copy.js";
-import { OPSET } from "./training-graph.js";
 
 export interface QuantizerGraph {
   readonly model: Model;
@@ -37,11 +36,13 @@ export function quantizerGraph(
   { weights = new Map(), stepRate, outputs }: QuantizerGraphOptions,
 ): QuantizerGraph {
   const copy = copyOf(model);
-  raiseOpset(copy, OPSET);
+  prepareQuantizers(copy);
   const { graph } = copy;
   const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);
   const float = trainableParameters(graph, reached);
   const sites = findSites(copy);
+  const lost = [...given.sites.keys()].find((name) => !sites.some((site) => site.name === name));
+  if (lost !== undefined) throw new Error(`internal: site "${lost}" is lost in training`);
   const plan = target.settle?.(sites, given) ?? given;
   const rounded = new Map([...weights].map(([{ name }, weight]) => [name, weight]));
   const quantizers = addQuantizers(copy, sites, plan, {

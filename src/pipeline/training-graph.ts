@@ -14,7 +14,7 @@ import { trainableParameters, type Parameter } from "../train/parameters.js";
 import { tieCopies, type Copy } from "./training-copies.js";
 
 /** Gradients are written with operators of this version. */
-export const OPSET = 17;
+const OPSET = 17;
 
 export interface TrainingGraph {
   /** What is learned are inputs with a default here, whom no rewrite folds, transposes or merges. */

@@ -22,12 +22,15 @@ export interface FoldedBack {
 export function foldBack(
   model: Model,
   plan: Plan,
-  { activations, weights }: Quantizers,
+  { activations, weights, parameters }: Quantizers,
   trained: ReadonlyMap<string, Float32Array>,
 ): FoldedBack {
+  const own = new Set(parameters.map(({ name }) => name));
   for (const [name, values] of trained) {
+    if (own.has(name)) continue;
     const initializer = model.graph.value(name);
-    if (initializer?.tensor === undefined) continue;
+    if (initializer?.tensor === undefined)
+      throw new Error(`internal: the model has no "${name}", which was trained`);
     initializer.tensor = tensorOf("float32", initializer.tensor.dims, values);
   }
   const rounded = new Map<Value, RoundedWeight>();
