@@ -8,13 +8,9 @@ import { hoistConstants } from "../passes/constants.js";
 import { removeDead } from "../passes/dead.js";
 import { inlineFunctions } from "../passes/functions.js";
 import { removeNanGuards } from "../passes/nan-guard.js";
-import { raiseOpset } from "../passes/opset.js";
-import { simplify } from "../passes/simplify.js";
+import { prepareTraining } from "../passes/training.js";
 import { trainableParameters, type Parameter } from "../train/parameters.js";
 import { tieCopies, type Copy } from "./training-copies.js";
-
-/** Gradients are written with operators of this version. */
-const OPSET = 17;
 
 export interface TrainingGraph {
   /** What is learned are inputs with a default here, whom no rewrite folds, transposes or merges. */
@@ -37,7 +33,6 @@ export function trainingGraph(
   hoistConstants(model);
   const copy = importModel(exportModel(model));
   const { graph } = copy;
-  raiseOpset(copy, OPSET);
   inferTypes(copy);
   const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);
   const selected = select(graph, trainableParameters(graph, reached));
@@ -46,7 +41,7 @@ export function trainingGraph(
   // While their content can be seen: what a guard is for depends on it.
   removeNanGuards(copy);
   for (const { name } of parameters) protect(graph, graph.value(name));
-  simplify(copy);
+  prepareTraining(copy);
   inferTypes(copy);
   return { model: copy, parameters, copies };
 }

@@ -38,7 +38,14 @@ export interface StepOptions {
  */
 export async function makeStep(
   runtime: Runtime,
-  { model, parameters, loss: addLoss, rules = {}, lower = () => undefined }: Trainable,
+  {
+    model,
+    parameters,
+    loss: addLoss,
+    rules = {},
+    recompute = false,
+    lower = () => undefined,
+  }: Trainable,
   { kinds, threads }: StepOptions,
 ): Promise<TrainingStep> {
   const { graph } = model;
@@ -52,7 +59,7 @@ export async function makeStep(
   inferTypes(model);
   const forwardModel = importModel(exportModel(model));
   const loss = addLoss(model);
-  const gradients = differentiate(model, loss, values, { rules });
+  const gradients = differentiate(model, loss, values, { rules, recompute });
   graph.truncateOutputs(0);
   const [lossName = "", ...gradientNames] = [loss, ...gradients].map((value) =>
     output(graph, value),

@@ -19,6 +19,8 @@ export interface Trainable {
   readonly loss: (model: Model) => Value;
   /** Gradients of operators that the table of autodiff does not have. */
   readonly rules?: GradientTable | undefined;
+  /** Keeps the activations at the ends of blocks only and computes the others once more on the way back: less memory, more time. */
+  readonly recompute?: boolean | undefined;
   /** Expands operators that runtimes do not have; called for the graph of the forward pass and for that with gradients. */
   readonly lower?: ((model: Model) => void) | undefined;
 }
