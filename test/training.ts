@@ -10,7 +10,7 @@ import { buildModel, floats } from "./build.js";
 const [WORDS, WIDTH, CLASSES] = [20, 8, 3];
 
 /** input_ids [batch, tokens] and attention_mask of the same shape to logits [batch, 3]: lookup, masked mean, layer, tanh, layer. */
-function tinyClassifier(): Model {
+export function tinyClassifier(): Model {
   const model = buildModel((b) => {
     const { graph } = b;
     const shape = ["batch", "tokens"];

@@ -89,9 +89,9 @@ export async function trainingData(
       `${examples.length} records, less than one batch`,
       `at least ${batchSize} (--batch-size)`,
     );
-  const lengths = examples.map(({ rows: own }) =>
-    Math.max(0, ...own.map(({ encoded }) => encoded?.ids.length ?? 0)),
-  );
+  const sizes = examples.map(sizeOf);
+  const orderOf = (epoch: number) => epochOrder(sizes, { batchSize, seed: settings.seed, epoch });
+  const perEpoch = orderOf(0).length;
   const fed: Fed = {
     ports,
     tokenizer,
@@ -110,13 +110,9 @@ export async function trainingData(
     batches(teacher) {
       let epochs: { epoch: number; order: readonly (readonly number[])[] } | undefined;
       return {
-        perEpoch: Math.ceil(examples.length / batchSize),
+        perEpoch,
         async batch(epoch, index) {
-          if (epochs?.epoch !== epoch)
-            epochs = {
-              epoch,
-              order: epochOrder(lengths, { batchSize, seed: settings.seed, epoch }),
-            };
+          if (epochs?.epoch !== epoch) epochs = { epoch, order: orderOf(epoch) };
           const own = (epochs.order[index] ?? []).map((i) => examples[i]);
           return batchOf(
             own.filter((one) => one !== undefined),
@@ -248,24 +244,45 @@ function placesOf(examples: readonly Example[]): string {
   return `${placeOf(first)}${some.join("")}${left > 0 ? ` and ${left} more` : ""}`;
 }
 
-/** Examples of each batch of an epoch: shuffled, rows of about one length together, and the batches shuffled again. */
+/** What a batch puts side by side. */
+interface Size {
+  /** Tokens of the longest row. */
+  readonly length: number;
+  /** Ready feeds of other dims cannot share a batch; empty for texts, which are padded. */
+  readonly dims: string;
+}
+
+function sizeOf({ rows }: Example): Size {
+  const lengths = rows.map(({ encoded }) => encoded?.ids.length ?? 0);
+  const dims = rows.flatMap(({ ready }) =>
+    Object.entries(ready?.inputs ?? {}).map(([name, tensor]) => `${name} ${tensor.dims.join()}`),
+  );
+  return { length: Math.max(0, ...lengths), dims: dims.toSorted().join("\n") };
+}
+
+/** Examples of each batch of an epoch: shuffled, rows of about one length together, and the batches shuffled again. As many in each epoch. */
 function epochOrder(
-  lengths: readonly number[],
+  sizes: readonly Size[],
   { batchSize, seed, epoch }: { batchSize: number; seed: number; epoch: number },
 ): number[][] {
   const numbers = random(Math.imul(seed, 0x2545f491) + epoch);
   const whole = (below: number) => numbers.whole(below);
-  const shuffled = shuffle(
-    lengths.map((_, i) => i),
-    whole,
-  );
+  const alike = new Map<string, number[]>();
+  for (const [i, { dims }] of sizes.entries()) {
+    const list = alike.get(dims) ?? [];
+    list.push(i);
+    alike.set(dims, list);
+  }
   const together = batchSize * SORTED_TOGETHER;
   const batches: number[][] = [];
-  for (let at = 0; at < shuffled.length; at += together) {
-    const group = shuffled
-      .slice(at, at + together)
-      .toSorted((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0));
-    for (let k = 0; k < group.length; k += batchSize) batches.push(group.slice(k, k + batchSize));
+  for (const own of alike.values()) {
+    const shuffled = shuffle(own, whole);
+    for (let at = 0; at < shuffled.length; at += together) {
+      const group = shuffled
+        .slice(at, at + together)
+        .toSorted((a, b) => (sizes[a]?.length ?? 0) - (sizes[b]?.length ?? 0));
+      for (let k = 0; k < group.length; k += batchSize) batches.push(group.slice(k, k + batchSize));
+    }
   }
   return shuffle(batches, whole);
 }
