@@ -17,6 +17,7 @@ import { qat } from "./qat.js";
 import { sideBySide } from "./side-by-side.js";
 import { statics } from "./static.js";
 import { tensorrt } from "./tensorrt.js";
+import { training } from "./train.js";
 import { zoo } from "./zoo.js";
 
 const fuzz: Bench = {
@@ -49,6 +50,7 @@ const BENCHES: readonly Bench[] = [
   qat,
   tensorrt,
   openvino,
+  training,
   zoo,
   sideBySide,
   fuzz,

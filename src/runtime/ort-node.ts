@@ -64,6 +64,7 @@ async function create(
     graphOptimizationLevel: options.optimize ?? "all",
     logSeverityLevel: FATAL_ONLY,
     extra: { ...SPINNING[options.spinning ?? "always"], ...options.configuration },
+    ...(options.memoryPatterns === undefined ? {} : { enableMemPattern: options.memoryPatterns }),
     ...(threads === undefined ? {} : { intraOpNumThreads: threads, interOpNumThreads: 1 }),
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
     ...(profilePrefix === undefined

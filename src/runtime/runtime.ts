@@ -65,6 +65,11 @@ export interface SessionOptions {
    * "never" leaves the cores to others at all times.
    */
   readonly spinning?: "always" | "running" | "never";
+  /**
+   * Whether the runtime plans memory anew for each shape of the inputs, and keeps every plan: a little faster, and where shapes change or the
+   * graph is long it takes much more memory. Default true.
+   */
+  readonly memoryPatterns?: boolean;
   /** Beginning of the path of the profile (JSON of trace events), written when the session is released. */
   readonly profilePrefix?: string;
   /** Further configuration of the runtime by its own keys, as `session.x64quantprecision`. */

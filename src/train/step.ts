@@ -70,6 +70,7 @@ export async function makeStep(
   const stored = storeOf(initial, kinds);
   const options: SessionOptions = {
     spinning: "running",
+    memoryPatterns: false,
     ...(threads === undefined ? {} : { threads }),
   };
   const session = await runtime.load(bytes, options);

@@ -1,0 +1,67 @@
+// One process of `npm run bench -- train`: steps of training on made-up tokens, as JSON on the standard output.
+import { readFileSync } from "node:fs";
+import { importModel } from "../src/graph/import.js";
+import { decodeModel } from "../src/onnx/reader.js";
+import { finishTraining, trainingGraph } from "../src/pipeline/training-graph.js";
+import { ortNode } from "../src/runtime/ort-node.js";
+import { random } from "../src/runtime/random.js";
+import type { RuntimeTensor } from "../src/runtime/runtime.js";
+import { addLoss, LABELS, WEIGHTS } from "../src/train/losses.js";
+import { trainLoop } from "../src/train/loop.js";
+
+const [path = "", steps = "25", warm = "5"] = process.argv.slice(2);
+const [ROWS, TOKENS, FIRST_WORD] = [32, 32, 5];
+
+const model = importModel(decodeModel(readFileSync(path)));
+const words = 6000;
+const { model: graph, parameters } = trainingGraph(model, ["logits"]);
+const numbers = random(1);
+const whole = (dims: number[], of: () => number): RuntimeTensor => ({
+  dtype: "int64",
+  dims,
+  data: BigInt64Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => BigInt(of())),
+});
+const tokens = (of: () => number) => whole([ROWS, TOKENS], of);
+const feeds = {
+  input_ids: tokens(() => FIRST_WORD + numbers.whole(words - FIRST_WORD)),
+  attention_mask: tokens(() => 1),
+  token_type_ids: tokens(() => 0),
+  [LABELS.labels]: whole([ROWS], () => numbers.whole(2)),
+  [WEIGHTS.rows]: { dtype: "float32", dims: [ROWS], data: new Float32Array(ROWS).fill(1) },
+} as const;
+
+const ms: number[] = [];
+const memory: number[] = [];
+let last = performance.now();
+const { losses } = await trainLoop(
+  ortNode,
+  {
+    model: graph,
+    parameters,
+    loss: (built) => addLoss(built, [{ kind: "cross-entropy", output: "logits", over: "rows" }]),
+    lower: finishTraining,
+  },
+  { perEpoch: 1, batch: () => ({ feeds, counted: ROWS, place: "made-up tokens" }) },
+  {
+    steps: Number(steps) + Number(warm),
+    schedule: "constant",
+    warmup: 0,
+    clip: 1,
+    accumulate: 1,
+    optimizer: "adamw",
+    rate: 5e-5,
+    weightDecay: 0.01,
+    betas: [0.9, 0.999],
+    epsilon: 1e-8,
+    momentum: 0.9,
+    threads: 2,
+    now: () => performance.now() / 1000,
+    onStep({ done }) {
+      const now = performance.now();
+      if (done > Number(warm)) ms.push(now - last);
+      last = now;
+      if (done % 50 === 0) memory.push(process.memoryUsage.rss());
+    },
+  },
+);
+process.stdout.write(JSON.stringify({ ms, memory, loss: losses.at(-1) }));
