@@ -35,10 +35,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function commandFor(output: string): string[] {
   const words =
     "--task text-classification --batch-size 8 --lr 0.01 --epochs 25 --eval-every 40 --threads 1 --checkpoint-every 0 --json";
-  return [
-    ...["--import", tsx, join(root, "src", "cli", "main.ts"), "train", files.model],
-    ...["--data", files.data, "--eval", files.dev, "-o", output, ...words.split(" ")],
-  ];
+  const start = ["--import", tsx, join(root, "src", "cli", "main.ts"), "train", files.model];
+  const data = ["--data", files.data, "--eval", files.dev, "-o", output];
+  return [...start, ...data, ...words.split(" ")];
 }
 
 function whole(args: readonly string[]): TrainReport {

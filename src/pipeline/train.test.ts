@@ -73,7 +73,7 @@ test("writes the exporter's graph with other weights, which know the data better
   expect(report.evaluation?.metrics[0]?.difference).toBeGreaterThan(0.3);
   expect(parseReport(reportJson(report))).toEqual({
     ok: true,
-    report: JSON.parse(reportJson(report)),
+    report: JSON.parse(reportJson(report)) as unknown,
   });
 });
 
