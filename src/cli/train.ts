@@ -30,6 +30,7 @@ interface Options extends CommonOptions, EvaluationOptions {
   readonly labelScale: number;
   readonly freeze: string[];
   readonly threads?: number;
+  readonly recompute?: boolean;
   readonly checkpointEvery: number;
   readonly report?: string;
 }
@@ -78,6 +79,7 @@ export function trainCommand(io: Io): Command {
     )
     .option("--teacher <model>", "a model to learn from instead of labels", named)
     .option("--temperature <number>", "of the teacher's probabilities", decimal, 2)
+    .option("--recompute", "compute activations of blocks twice: less memory, more time")
     .option("--threads <number>", "threads of the runtime", wholeNumber)
     .option(
       "--checkpoint-every <seconds>",

@@ -309,6 +309,8 @@ export const trainSchema = v.strictObject({
   /** Weights of these names, or read by nodes of these names, stay as they are; `*` is any text. */
   freeze: v.optional(patterns, []),
   threads: v.optional(counts),
+  /** Compute activations inside of blocks once more on the way back: less memory, more time. */
+  recompute: flag(false),
   /** Seconds between two checkpoints. */
   checkpointEvery: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 60),
   /** Called with the checkpoint's file each time it is written. */

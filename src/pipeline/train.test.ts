@@ -140,6 +140,15 @@ test("a teacher is followed without labels", async () => {
   expect(await scoreOf(path)).toBeGreaterThan((await scoreOf(at("teacher.onnx"))) - 0.1);
 });
 
+test("activations that are computed twice change nothing but the memory it takes", async () => {
+  const [once, twice] = [
+    await trained("once.onnx"),
+    await trained("twice.onnx", { recompute: true }),
+  ];
+  const [a, b] = [once, twice].map(({ report }) => report.losses.map(({ value }) => value ?? NaN));
+  for (const [i, loss] of (a ?? []).entries()) expect(b?.[i]).toBeCloseTo(loss, 4);
+});
+
 test("the page shows how the loss fell", async () => {
   await trained("page.onnx", { evaluate: files.dev, report: at("train.html") });
   const page = readFileSync(at("train.html"), "utf8");

@@ -166,6 +166,7 @@ async function train(
           maxLength: settings.maxLength,
           labelScale: settings.labelScale,
           seed: settings.seed,
+          recompute: settings.recompute,
         },
       },
     );
@@ -176,6 +177,7 @@ async function train(
         model,
         parameters,
         loss: (graph) => addLoss(graph, data.terms),
+        recompute: settings.recompute,
         lower: finishTraining,
       },
       batches,
