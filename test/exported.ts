@@ -35,6 +35,8 @@ export function startOf({ model, quantizers }: QuantizerGraph): Trained {
 export interface Difference {
   readonly name: string;
   readonly steps: number;
+  /** Share of its values that differ by more than a step. */
+  readonly beyond: number;
 }
 
 export interface Comparison {
@@ -90,7 +92,9 @@ export async function compareWithExport(
   const operands = made.quantizers.activations.flatMap(({ name, base, ratio }) => {
     if (!names.includes(name)) return [];
     const step = base * (trained.get(ratio ?? "")?.[0] ?? 1);
-    return [{ name, steps: largest(expected(name), got(name)) / step }];
+    const [a, b] = [expected(name), got(name)];
+    const far = a.filter((v, i) => Math.abs(v - (b[i] ?? NaN)) > 1.001 * step).length;
+    return [{ name, steps: largest(a, b) / step, beyond: far / a.length }];
   });
   return { operands, outputs: Math.max(...outputs), exported: model };
 }
