@@ -21,7 +21,6 @@ import type { Host, OpenedModel } from "./host.js";
 import { qatData, type QatData, type QatDataSettings } from "./qat-data.js";
 import { closeness, fewOf } from "./qat-scoring.js";
 import { quantizerGraph, type QuantizerGraph } from "./quantizer-graph.js";
-import { rangeReports } from "./range-reports.js";
 import { checkpointStore, statePath } from "./training-checkpoint.js";
 import { finishTraining } from "./training-graph.js";
 import { curveOf, loopOptions } from "./training-run.js";
@@ -89,9 +88,8 @@ export async function trainPlanned(
         sites,
         plan,
         weights,
-        ...(planned.ranges === undefined
-          ? {}
-          : { ranges: rangeReports(sites, plan, () => undefined) }),
+        // What calibration saw is not what trained weights give.
+        ranges: trained.best === 0 ? (planned.ranges ?? []) : [],
         warnings: [...(planned.warnings ?? []), ...warningsOf(trained, data)],
       },
       report: reportOf(trained, data, made, { rate, noise, seconds: host.now() - start }),
