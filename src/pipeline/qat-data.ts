@@ -73,12 +73,13 @@ export async function qatData(
   const [first, second] = each;
   if (first === undefined) throw new Error("internal: no loss");
   const options = { maxLength: settings.maxLength, signal: settings.signal };
+  const outputs = [...new Set(each.flatMap((data) => data.outputs))];
   const scored = evaluate !== undefined || loss !== "distill";
   return {
     loss,
     task: prepared.task.name,
     terms: each.flatMap(({ terms }) => terms),
-    outputs: [...new Set(each.flatMap((data) => data.outputs))],
+    outputs,
     records: first.records,
     truncated: first.truncated,
     digest: first.digest,
@@ -86,7 +87,9 @@ export async function qatData(
       first.batches(kinds[0] === "task" ? undefined : teacher),
       second?.batches(teacher),
     ),
-    scoring: scored ? byMetric(held, options) : byDivergence(held, teacher, first.terms, options),
+    scoring: scored
+      ? byMetric(held, teacher, outputs, options)
+      : byDivergence(held, teacher, first.terms, options),
     held,
     heldOut: evaluate === undefined,
   };

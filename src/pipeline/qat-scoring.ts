@@ -3,7 +3,7 @@ import type { DataRecord } from "../data/records.js";
 import { DataError } from "../errors.js";
 import { random } from "../runtime/random.js";
 import type { Session } from "../runtime/runtime.js";
-import { evaluateModel, predictAll } from "./evaluate.js";
+import { measuresOf, predictAll } from "./evaluate.js";
 import type { Prepared } from "./evaluation.js";
 import type { LossTerm } from "../train/losses.js";
 import { divergence } from "./divergence.js";
@@ -17,11 +17,20 @@ export interface QatScoringOptions {
 
 const BATCH_SIZE = 32;
 
-/** By the metric that the task names first. */
+/** What closeness may add to a metric: nothing beside a record more or less. */
+const TIE = 1e-6;
+/** Digits of a metric as it is shown, without what decides between equal ones. */
+const DIGITS = 5;
+
+/** By the metric that the task names first; of equal ones, by how close the outputs `named` are to the float model's. */
 export function byMetric(
-  { task, tokenizer, records }: Prepared,
+  prepared: Prepared,
+  teacher: Session,
+  named: readonly string[],
   options: QatScoringOptions,
 ): Scoring {
+  const { task, records } = prepared;
+  const references = records.map((record) => task.reference(record));
   const [{ name, better } = { name: "score", better: "higher" as const }] = task.measures([]);
   const sign = better === "higher" ? 1 : -1;
   return {
@@ -29,11 +38,15 @@ export function byMetric(
     better,
     digest: digestOf(records),
     async score(session) {
-      const run = { batchSize: BATCH_SIZE, ...options };
-      const { measures } = await evaluateModel(session, tokenizer, task, records, run);
-      return sign * (measures[0]?.value() ?? NaN);
+      const { snrDb, predictions } = await closeness(prepared, [teacher, session], named, options);
+      const [measure] = measuresOf(task, predictions, references);
+      const noise = Math.min(1, 10 ** (-snrDb / 10));
+      return sign * (measure?.value() ?? NaN) - (Number.isNaN(noise) ? TIE : TIE * noise);
     },
-    shown: ({ step, value }) => ({ step, value: Number.isNaN(value) ? null : sign * value }),
+    shown: ({ step, value }) => ({
+      step,
+      value: Number.isNaN(value) ? null : Number((sign * value).toFixed(DIGITS)),
+    }),
   };
 }
 
@@ -69,15 +82,18 @@ export function byDivergence(
   };
 }
 
-/** Padding does not count. */
+/**
+ * The signal-to-noise ratio of the outputs `named`, dB, padding left out: 10 · log10(Σ float² / Σ (float − quantized)²); and what the second session
+ * predicts.
+ */
 export async function closeness(
   { task, tokenizer, records }: Prepared,
   [teacher, session]: readonly [Session, Session],
   named: readonly string[],
   options: QatScoringOptions,
-): Promise<number> {
+): Promise<{ readonly snrDb: number; readonly predictions: readonly unknown[] }> {
   let [signal, noise] = [0, 0];
-  await predictAll([teacher, session], tokenizer, task, records, {
+  const [, own] = await predictAll([teacher, session], tokenizer, task, records, {
     batchSize: BATCH_SIZE,
     ...options,
     see([floats = [], quantized = []]) {
@@ -91,7 +107,7 @@ export async function closeness(
         }
     },
   });
-  return 10 * Math.log10(signal / noise);
+  return { snrDb: 10 * Math.log10(signal / noise), predictions: own?.predictions ?? [] };
 }
 
 /** Records that training does not see, where nobody gives others to choose by: a tenth of them. */

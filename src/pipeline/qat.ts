@@ -183,7 +183,8 @@ async function noiseOf(
     const session = await host.runtime.load(temporary.path, { spinning: "running" });
     try {
       const few = { ...held, records: fewOf(held.records, NOISE_ROWS) };
-      return await closeness(few, [teacher, session], outputs, { maxLength, signal });
+      const found = await closeness(few, [teacher, session], outputs, { maxLength, signal });
+      return found.snrDb;
     } finally {
       await session.release();
     }

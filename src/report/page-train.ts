@@ -29,7 +29,7 @@ function curves(about: string, { losses, scores, metric }: Curves): Html {
           ? NOTHING
           : html`<h3>${metric}</h3>
               ${lineChart(`${metric} by step`, [{ tone: "b", points: numbers(scores) }], (value) =>
-                value.toFixed(4),
+                value.toPrecision(4),
               )}`
       }`,
   );
@@ -46,7 +46,8 @@ function aboutQat(training: QatReport): string {
   const early = stopped === "early" ? ", stopped early" : "";
   const [first] = scores;
   const after = scores.find(({ step }) => step === best);
-  const score = (point: CurvePointReport | undefined): string => point?.value?.toFixed(4) ?? "NaN";
+  const score = (point: CurvePointReport | undefined): string =>
+    point?.value?.toPrecision(4) ?? "NaN";
   const by = heldOut
     ? `${counted(scored, "record")} held out`
     : `${counted(scored, "record")} of --eval`;

@@ -43,7 +43,7 @@ export function trainedText(report: QatReport): string {
     both: "labels and the float model",
   };
   const of = (step: number) =>
-    scores.find((point) => point.step === step)?.value?.toFixed(4) ?? "NaN";
+    scores.find((point) => point.step === step)?.value?.toPrecision(4) ?? "NaN";
   const on = heldOut ? "rows held out" : "--eval";
   const kept =
     best === 0
