@@ -13,7 +13,8 @@ const [path = "", steps = "25", warm = "5"] = process.argv.slice(2);
 const [ROWS, TOKENS, FIRST_WORD] = [32, 32, 5];
 
 const model = importModel(decodeModel(readFileSync(path)));
-const words = 6000;
+// As many as the smallest of the models knows.
+const words = 4000;
 const { model: graph, parameters } = trainingGraph(model, ["logits"]);
 const numbers = random(1);
 const whole = (dims: number[], of: () => number): RuntimeTensor => ({
