@@ -49,6 +49,9 @@ export function expandQuantizers(model: Model): void {
   model.opsets.delete(DOMAIN);
 }
 
+/** Added to signed codes of activations and to their zero point: the same values, and products of unsigned codes are several times as fast on x86-64. */
+const UNSIGNED = 128;
+
 class Expansion {
   readonly #model: Model;
   readonly #constants = new Map<string, Value>();
@@ -67,11 +70,13 @@ class Expansion {
     const { x, base, ratio, shift } = valuesOf(node);
     const write = this.#writer(node);
     const step = write.op("Mul", [base, ratio]);
-    const dtype = form.low < 0 ? "int8" : "uint8";
+    const offset = form.low < 0 ? UNSIGNED : 0;
+    const moved = (zero: Value): Value =>
+      offset === 0 ? zero : write.op("Add", [zero, write.number(offset)]);
     const zero =
       shift === undefined
-        ? this.#codes(dtype, form.zero)
-        : write.op("Cast", [zeroOf(write, form, shift)], { to: DTYPES[dtype].code });
+        ? this.#codes("uint8", form.zero + offset)
+        : write.op("Cast", [moved(zeroOf(write, form, shift))], { to: DTYPES.uint8.code });
     const codes = write.op("QuantizeLinear", [x, step, zero]);
     const first = write.op("DequantizeLinear", [codes, step, zero]);
     const result = form.terms === 2 ? this.#withRest(write, x, first, step) : first;
