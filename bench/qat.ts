@@ -61,7 +61,7 @@ export const qat: Bench = {
   name: "qat",
   about: "float, static and trained editions of the fine-tuned models, in easy and in hard forms",
   options:
-    "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--step-rate 20] [--temperature 2] [--seed 0]",
+    "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--step-rate 20] [--temperature 2] [--hidden-share 1] [--seed 0]",
   async run(args) {
     const { positionals, values } = parseArgs({
       args: [...args],
@@ -73,6 +73,7 @@ export const qat: Bench = {
         lr: { type: "string" },
         "step-rate": { type: "string", default: "20" },
         temperature: { type: "string", default: "2" },
+        "hidden-share": { type: "string", default: "1" },
         seed: { type: "string", default: "0" },
       },
     });
@@ -82,6 +83,7 @@ export const qat: Bench = {
       trainSteps: Number(values["train-steps"]),
       stepRate: Number(values["step-rate"]),
       temperature: Number(values.temperature),
+      hiddenShare: Number(values["hidden-share"]),
       seed: Number(values.seed),
     };
     const losses = LOSSES.filter((loss) => (values.loss ?? ["task", "distill"]).includes(loss));

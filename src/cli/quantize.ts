@@ -58,6 +58,7 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly lr?: number;
   readonly stepRate?: number;
   readonly temperature?: number;
+  readonly hiddenShare?: number;
   readonly labelScale?: number;
   readonly evalEvery?: number;
   readonly patience?: number;
@@ -165,6 +166,11 @@ export function quantizeCommand(io: Io): Command {
     .option(
       "--temperature <number>",
       "qat: of the float model's probabilities (default: 2)",
+      decimal,
+    )
+    .option(
+      "--hidden-share <factor>",
+      "qat: of the float model's hidden states beside its outputs (default: 1)",
       decimal,
     )
     .option(

@@ -28,6 +28,7 @@ import {
   type TapOptions,
 } from "./calibration.js";
 import { planSites, requireFloat, type Planned, type PlanOptions } from "./edition.js";
+import { copyOf } from "./float-copy.js";
 import type { Host, OpenedModel } from "./host.js";
 import { prepare } from "./prepare.js";
 import { roundPlan } from "./rounding.js";
@@ -137,6 +138,7 @@ export async function planCalibrated(
     { ...options, rangeOf: ranged.rangeOf },
     rewrites,
   );
+  const float = options.mode === "qat" ? copyOf(model) : undefined;
   const drawn = options.round || options.accuracy === "high" ? await batches?.() : undefined;
   const doubled =
     options.accuracy === "high"
@@ -153,6 +155,7 @@ export async function planCalibrated(
   );
   return {
     ...planned,
+    ...(float === undefined ? {} : { float }),
     plan: doubled.plan,
     sites: improved.sites,
     weights: improved.weights,

@@ -44,6 +44,8 @@ export interface Planned {
   readonly calibration?: CalibrationReport;
   /** Activations with ranges found beforehand. */
   readonly ranges?: readonly ActivationReport[];
+  /** The graph as it was planned, before biases were corrected; where training wants it. */
+  readonly float?: Model;
   /** Codes of weights that are not simply rounded to the nearest. */
   readonly weights?: RoundedWeights;
   readonly warnings?: readonly string[];

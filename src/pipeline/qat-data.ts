@@ -7,6 +7,7 @@ import type { LossTerm } from "../train/losses.js";
 import type { TrainingBatches } from "../train/training.js";
 import { prepareEvaluation, type EvaluationSettings, type Prepared } from "./evaluation.js";
 import type { Host, OpenedModel } from "./host.js";
+import type { Teacher } from "./teacher.js";
 import { byDivergence, byMetric, holdOut } from "./qat-scoring.js";
 import { trainingData, type TrainingData, type TrainingSettings } from "./training-data.js";
 import type { Scoring } from "./training-run.js";
@@ -20,6 +21,8 @@ export interface QatDataSettings extends Omit<EvaluationSettings, "data" | "samp
   /** Default: by labels where the first record has one. */
   readonly loss?: QatLoss | undefined;
   readonly temperature: number;
+  /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */
+  readonly hiddenShare: number;
   readonly labelScale: number;
 }
 
@@ -45,7 +48,7 @@ export async function qatData(
   host: Host,
   file: OpenedModel,
   graph: Graph,
-  teacher: Session,
+  { session: teacher, hidden: values }: Teacher,
   settings: QatDataSettings,
 ): Promise<QatData> {
   const { evaluate, seed } = settings;
@@ -68,8 +71,16 @@ export async function qatData(
       : await prepareEvaluation(host, file, { ...whole, data: evaluate });
   const kinds = KINDS[loss];
   const each: TrainingData[] = [];
+  const hidden = { values, share: settings.hiddenShare };
   for (const kind of kinds)
-    each.push(await trainingData(host, file, graph, { ...whole, loss: kind, only: parts.train }));
+    each.push(
+      await trainingData(host, file, graph, {
+        ...whole,
+        loss: kind,
+        only: parts.train,
+        hidden: kind === "task" || hidden.share === 0 ? undefined : hidden,
+      }),
+    );
   const [first, second] = each;
   if (first === undefined) throw new Error("internal: no loss");
   const options = { maxLength: settings.maxLength, signal: settings.signal };

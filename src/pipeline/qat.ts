@@ -20,6 +20,7 @@ import type { Planned } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { qatData, type QatData, type QatDataSettings } from "./qat-data.js";
 import { closeness, fewOf } from "./qat-scoring.js";
+import { loadTeacher } from "./teacher.js";
 import { quantizerGraph, type QuantizerGraph } from "./quantizer-graph.js";
 import { checkpointStore, statePath } from "./training-checkpoint.js";
 import { finishTraining } from "./training-graph.js";
@@ -69,9 +70,10 @@ export async function trainPlanned(
   const start = host.now();
   const { onProgress, stepRate } = settings;
   onProgress({ step: "reading", done: 0, total: 0 });
-  const teacher = await host.runtime.load(file.path, { spinning: "running" });
+  const from = await loadTeacher(host, file, planned.float ?? model);
+  const teacher = from.session;
   try {
-    const data = await qatData(host, file, model.graph, teacher, settings);
+    const data = await qatData(host, file, model.graph, from, settings);
     const made = quantizerGraph(model, planned.plan, target, {
       weights: planned.weights,
       stepRate,

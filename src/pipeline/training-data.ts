@@ -18,7 +18,7 @@ import type { Host, OpenedModel } from "./host.js";
 import { feedsFor, rowsFor, type EvaluationRow } from "./rows.js";
 import { TASK_LOSSES } from "./training-losses.js";
 import type { BatchRows, Example, LossSetting, TaskLoss } from "./training-rows.js";
-import { taught, TEACHER_LOSSES } from "./training-teacher.js";
+import { taught, TEACHER_LOSSES, withHidden } from "./training-teacher.js";
 
 export interface TrainingSettings extends EvaluationSettings {
   /** By the labels of the data, or by what a teacher says of its texts. */
@@ -27,6 +27,8 @@ export interface TrainingSettings extends EvaluationSettings {
   readonly labelScale: number;
   /** Of a teacher's probabilities. */
   readonly temperature: number;
+  /** Hidden states [batch, tokens, width] of graph and teacher that are to be alike too, and how much that counts beside the outputs. */
+  readonly hidden?: { readonly values: readonly string[]; readonly share: number } | undefined;
   /** The records, where not all of the data's. */
   readonly only?: readonly DataRecord[] | undefined;
 }
@@ -77,9 +79,12 @@ export async function trainingData(
     temperature: settings.temperature,
   };
   const losses = settings.loss === "task" ? TASK_LOSSES : TEACHER_LOSSES;
-  const loss = losses[task.name as TaskName](setting);
+  const own = losses[task.name as TaskName](setting);
   const reading = settings.loss === "task" ? task : withoutLabels(task);
   const { rows } = rowsFor([ports], tokenizer, reading, records, settings);
+  // Of ready feeds nobody says which tokens count.
+  const isText = rows.every(({ encoded }) => encoded !== undefined);
+  const loss = isText ? withHidden(own, settings.hidden, setting) : own;
   const examples = examplesOf(rows, records, loss);
   const batchSize = batchSizeOf(ports.inputs, settings.batchSize, examples[0]?.rows.length ?? 1);
   if (examples.length < batchSize)

@@ -42,6 +42,8 @@ export interface TaskLoss {
   readonly terms: readonly LossTerm[];
   /** Outputs that it reads. */
   readonly outputs: readonly string[];
+  /** Inner values that it reads. */
+  readonly hidden?: readonly string[];
   /** How many things of an example it sums over. Throws LabelError and DataError for an example that has no such. */
   counted(example: Example): number;
   feeds(batch: BatchRows): Feeds;

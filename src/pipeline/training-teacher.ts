@@ -92,13 +92,31 @@ export const TEACHER_LOSSES: Readonly<Record<TaskName, MakeLoss>> = {
   "causal-language-modelling": ofTokens,
 };
 
+/** The loss with hidden states beside the outputs; the teacher gives them as outputs. */
+export function withHidden(
+  loss: TaskLoss,
+  hidden: { readonly values: readonly string[]; readonly share: number } | undefined,
+  setting: LossSetting,
+): TaskLoss {
+  const [first] = loss.terms;
+  if (hidden === undefined || hidden.values.length === 0 || first === undefined) return loss;
+  const { values, share } = hidden;
+  const over = "over" in first ? first.over : "rows";
+  return {
+    ...loss,
+    terms: [...loss.terms, { kind: "hidden", values, over, share }],
+    hidden: values,
+    feeds: (batch) => ({ ...loss.feeds(batch), ...tokenWeights(batch, setting) }),
+  };
+}
+
 /** A teacher's outputs for a batch, as the loss is fed them. */
 export async function taught(
   teacher: Session,
   feeds: Feeds,
-  { outputs }: TaskLoss,
+  { outputs, hidden = [] }: TaskLoss,
 ): Promise<Feeds> {
-  const said = await teacher.run(feeds, { outputs });
+  const said = await teacher.run(feeds, { outputs: [...outputs, ...hidden] });
   return Object.fromEntries(
     Object.entries(said).map(([name, tensor]) => [teacherInput(name), tensor]),
   );

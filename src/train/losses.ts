@@ -60,6 +60,8 @@ export type LossTerm = { readonly share?: number } & (
   /** The teacher's numbers themselves: scores, vectors, hidden states. */
   | { readonly kind: "match"; readonly output: string; readonly over: Weighted }
   | { readonly kind: "match-pooled"; readonly output: string; readonly pooling: PooledBy }
+  /** The teacher's hidden states [batch, tokens, width]; counted as `over` says, as the term that it stands beside. */
+  | { readonly kind: "hidden"; readonly values: readonly string[]; readonly over: Weighted }
 );
 
 /**
@@ -68,7 +70,8 @@ export type LossTerm = { readonly share?: number } & (
  *
  * cross-entropy, binary-cross-entropy: −ln of the probability of the label. span: the mean of those of start and end. squared: (output − label)²,
  * a mean over further axes. cosine: (cosine − label)². soft, soft-span, soft-flags: T² · KL(teacher ‖ model) of probabilities at temperature T
- * (G. Hinton, O. Vinyals, J. Dean, arXiv 1503.02531). match, match-pooled: (output − teacher)², a mean over further axes.
+ * (G. Hinton, O. Vinyals, J. Dean, arXiv 1503.02531). match, match-pooled: (output − teacher)², a mean over further axes. hidden: |value − teacher|² /
+ * |teacher|², a mean over tokens and values (X. Jiao et al., TinyBERT, arXiv 1909.10351, who take the plain squared error).
  */
 export function addLoss(model: Model, terms: readonly LossTerm[]): Value {
   const n = new LossNodes(model);
@@ -142,7 +145,19 @@ const TERMS: { readonly [K in LossTerm["kind"]]: Rule<K> } = {
       squares(n, pooled(n, n.value(output), pooling), pooled(n, n.teacher(output), pooling), 1),
       "rows",
     ),
+  hidden(n, { values, over }) {
+    const errors = values.map((name) => relativeError(n, n.value(name), n.teacher(name)));
+    const sum = n.b.add(errors);
+    if (sum === undefined) throw new Error("internal: no hidden states");
+    const all = (value: Value) => n.b.reduce("ReduceSum", value, undefined, 0);
+    const tokens = all(n.input(WEIGHTS.tokens, "float32", sum.shape));
+    const mean = n.b.op("Div", [n.total(sum, "tokens"), tokens]);
+    const counted = all(n.input(WEIGHTS[over], "float32", sum.shape?.slice(0, RANKS[over])));
+    return n.scaled(n.b.op("Mul", [mean, counted]), 1 / values.length);
+  },
 };
+
+const RANKS: Readonly<Record<Weighted, number>> = { rows: 1, tokens: 2, labelled: 2 };
 
 /** Keeps the length of a vector of zeros off 0. */
 const TINY = 1e-12;
@@ -180,6 +195,14 @@ function squares({ b }: LossNodes, one: Value, other: Value, kept: number): Valu
   const rank = square.rank ?? kept;
   const axes = Array.from({ length: Math.max(0, rank - kept) }, (_, i) => kept + i);
   return b.reduce("ReduceMean", square, axes, 0);
+}
+
+/** Squared distance over the last axis, as a share of the teacher's square. */
+function relativeError(n: LossNodes, own: Value, taught: Value): Value {
+  const square = (value: Value): Value => n.sumLast(n.b.op("Mul", [value, value]));
+  const size = square(taught);
+  const distance = square(n.b.op("Sub", [own, taught]));
+  return n.b.op("Div", [distance, n.b.op("Add", [size, n.b.scalar(TINY, size)])]);
 }
 
 /** The vector of each row: [batch, tokens, width] to [batch, width]. */
