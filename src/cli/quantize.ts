@@ -162,7 +162,7 @@ export function quantizeCommand(io: Io): Command {
       "qat: highest learning rate (default: by the noise to learn away)",
       decimal,
     )
-    .option("--step-rate <factor>", "qat: how much faster steps learn (default: 20)", decimal)
+    .option("--step-rate <factor>", "qat: how much faster steps learn (default: 200)", decimal)
     .option(
       "--temperature <number>",
       "qat: of the float model's probabilities (default: 2)",

@@ -109,7 +109,7 @@ const training = {
   /** Highest learning rate of weights; default: by the noise that there is at the start. */
   rate: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0))),
   /** Multiple of it, for steps and zero points. */
-  stepRate: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 20),
+  stepRate: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 200),
   /** Of the float model's probabilities. */
   temperature: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 2),
   /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */

@@ -2,7 +2,6 @@
 import type { DataRecord } from "../data/records.js";
 import { DataError, UnsupportedError } from "../errors.js";
 import type { Graph } from "../graph/graph.js";
-import type { Session } from "../runtime/runtime.js";
 import type { LossTerm } from "../train/losses.js";
 import type { TrainingBatches } from "../train/training.js";
 import { prepareEvaluation, type EvaluationSettings, type Prepared } from "./evaluation.js";

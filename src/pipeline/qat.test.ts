@@ -82,6 +82,7 @@ const common = {
   trainSteps: 30,
   batchSize: 16,
   rate: 3e-4,
+  stepRate: 20,
   force: true,
 } as const;
 

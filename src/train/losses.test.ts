@@ -149,6 +149,24 @@ test("the highest of each place, padding left out", async () => {
   expect(await lossOf([term], { hidden }, feeds)).toBeCloseTo((3 - 1) ** 2 / 2, 5);
 });
 
+test("hidden states: distances as shares of the teacher's, a mean over tokens and values, for each row that counts", async () => {
+  const near = float([2, 2, 2], 3, 4, 0, 2, 5, 0, 1e6, 1e6);
+  const far = float([2, 2, 2], 1, 1, 1, 1, 1, 1, 1, 1);
+  const feeds = {
+    [teacherInput("near")]: float([2, 2, 2], 0, 5, 0, 1, 5, 0, 7, 7),
+    [teacherInput("far")]: float([2, 2, 2], 2, 0, 2, 0, 2, 0, 9, 9),
+    [WEIGHTS.tokens]: float([2, 2], 1, 1, 1, 0),
+    [WEIGHTS.rows]: float([2], 1, 1),
+  };
+  const own = { near, far };
+  const hidden = { kind: "hidden", values: ["near", "far"], over: "rows" } as const;
+  // near: 10/25, 1/1 and 0; far: 2/4 each.
+  const mean = ((10 / 25 + 1) / 3 + 0.5) / 2;
+  expect(await lossOf([hidden], own, feeds)).toBeCloseTo(2 * mean, 5);
+  const tokens = await lossOf([{ ...hidden, over: "tokens" }], own, feeds);
+  expect(tokens).toBeCloseTo(3 * mean, 5);
+});
+
 test.each([1, 2.5])("a teacher's probabilities at temperature %d", async (temperature) => {
   const logits = float([1, 2, 3], 1, 2, 3, 7, 7, 7);
   const feeds = {
