@@ -35,7 +35,10 @@ export interface QatData {
   readonly truncated: number;
   readonly digest: string;
   readonly batches: TrainingBatches;
+  /** What the best is chosen by. */
   readonly scoring: Scoring;
+  /** What the best must not be worse by than what there was before training; absent where it is chosen by that. */
+  readonly guard: Scoring | undefined;
   /** What is scored. */
   readonly held: Prepared;
   /** Whether that was held out of the data. */
@@ -84,7 +87,9 @@ export async function qatData(
   if (first === undefined) throw new Error("internal: no loss");
   const options = { maxLength: settings.maxLength, signal: settings.signal };
   const outputs = [...new Set(each.flatMap((data) => data.outputs))];
-  const scored = evaluate !== undefined || loss !== "distill";
+  const byLabels = (): Scoring => byMetric(held, teacher, outputs, options);
+  // How close the float model is says more on a few hundred rows than how many of them are right.
+  const isTaught = loss === "distill";
   return {
     loss,
     task: prepared.task.name,
@@ -97,9 +102,8 @@ export async function qatData(
       first.batches(kinds[0] === "task" ? undefined : teacher),
       second?.batches(teacher),
     ),
-    scoring: scored
-      ? byMetric(held, teacher, outputs, options)
-      : byDivergence(held, teacher, first.terms, options),
+    scoring: isTaught ? byDivergence(held, teacher, first.terms, options) : byLabels(),
+    guard: isTaught && evaluate !== undefined ? byLabels() : undefined,
     held,
     heldOut: evaluate === undefined,
   };

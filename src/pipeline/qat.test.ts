@@ -7,6 +7,7 @@ import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
 import { run } from "../cli/run.js";
 import { OctavoError } from "../errors.js";
 import { quantize, type QuantizeOptions } from "../node.js";
+import { ortNode } from "../runtime/ort-node.js";
 import { rateFor } from "./qat.js";
 
 const folder = mkdtempSync(join(tmpdir(), "octavo-qat-"));
@@ -145,6 +146,42 @@ describe("trained with its quantizers in place", () => {
     expect(evaluation?.metrics[0]?.candidate.value).toBeCloseTo(best ?? NaN, 1);
     const both = await edition("both.onnx", { ...options, loss: "both", trainSteps: 4 });
     expect(both.report.training?.loss).toBe("both");
+  });
+
+  test("what comes closer to the float model is not written where labels say that it is worse", async () => {
+    const data = at("texts.jsonl");
+    const { path } = await edition("judge.onnx", {
+      ...common,
+      mode: "static",
+      rate: undefined,
+      data,
+    });
+    // Labels as the static edition has them: nothing can be better.
+    const session = await ortNode.load(path);
+    const judged: string[] = [];
+    for (let r = 5000; r < 5400; r++) {
+      const ids = row(r);
+      const feeds = {
+        input_ids: { dtype: "int64", dims: [1, LENGTH], data: BigInt64Array.from(ids, BigInt) },
+      } as const;
+      const logits = (await session.run(feeds))["logits"]?.data;
+      const label = Number(logits?.[1]) > Number(logits?.[0]) ? 1 : 0;
+      judged.push(JSON.stringify({ inputs: { input_ids: [ids] }, label }));
+    }
+    await session.release();
+    writeFileSync(at("judged.jsonl"), judged.join("\n"));
+    const { report } = await edition("guarded.onnx", {
+      ...common,
+      loss: "distill",
+      data,
+      evaluate: at("judged.jsonl"),
+    });
+    const { training, warnings } = report;
+    expect(training).toMatchObject({ metric: "divergence", best: 0 });
+    const [before, ...after] = training?.scores.map(({ value }) => value ?? NaN) ?? [];
+    expect(Math.min(...after)).toBeLessThan(before ?? NaN);
+    expect(warnings.join()).toMatch(/accuracy fell, though it came closer/);
+    expect(readFileSync(at("guarded.onnx")).equals(readFileSync(path))).toBe(true);
   });
 
   test("the same options give the same bytes, also where the run was cut off and taken up", async () => {

@@ -1,5 +1,7 @@
 // Quantization-aware training: a planned edition learns to live with its quantizers, and is lowered as any static one.
 import type { Model } from "../graph/model.js";
+import { tensorOf, type Tensor } from "../onnx/tensor.js";
+import { floatsOf } from "../onnx/values.js";
 import { inferTypes } from "../ops/infer.js";
 import { removeDead } from "../passes/dead.js";
 import { exportModel } from "../graph/export.js";
@@ -79,9 +81,11 @@ export async function trainPlanned(
       stepRate,
       outputs: data.outputs,
     });
-    const noise = await noiseOf(host, file, made, teacher, data, settings);
+    const forward = forwardOf(host, file, made);
+    const noise = await forward.run((session) => noiseOf(session, teacher, data, settings));
     const rate = settings.rate ?? rateFor(noise);
-    const { trained, store } = await run(host, file, made, data, rate, settings);
+    const { trained: found, store } = await run(host, file, made, data, rate, settings);
+    const trained = await guarded(found, forward, data);
     const { plan, weights } = foldBack(model, made.plan, made.quantizers, trained.weights);
     const sites = findSites(model);
     return {
@@ -167,32 +171,74 @@ async function run(
   return { trained, store: statePath(output) };
 }
 
-/** Signal-to-noise ratio of the edition before it is trained, dB. */
+/** The forward pass of a graph with quantizers, apart from training. */
+interface Forward {
+  /** Values of the parameters before training. */
+  readonly first: ReadonlyMap<string, Float32Array>;
+  /** `values`: of parameters, in place of those before training. */
+  run<T>(
+    work: (session: Session) => Promise<T>,
+    values?: ReadonlyMap<string, Float32Array>,
+  ): Promise<T>;
+}
+
+function forwardOf(host: Host, file: OpenedModel, { model, parameters }: QuantizerGraph): Forward {
+  const copy = importModel(exportModel(model));
+  inferTypes(copy);
+  const initializers = new Map(
+    parameters.map(({ name }) => {
+      const value = copy.graph.value(name);
+      if (value?.tensor === undefined) throw new Error(`internal: no parameter "${name}"`);
+      return [name, value];
+    }),
+  );
+  const first = new Map(
+    [...initializers].map(([name, { tensor }]) => [name, floatsOf(tensor as Tensor)]),
+  );
+  expandQuantizers(copy);
+  removeDead(copy);
+  return {
+    first,
+    async run(work, values = first) {
+      for (const [name, value] of initializers) {
+        const list = values.get(name);
+        if (list !== undefined && value.tensor !== undefined)
+          value.tensor = tensorOf("float32", value.tensor.dims, list);
+      }
+      const temporary = host.writeTemporary(exportModel(copy), file.external);
+      try {
+        const session = await host.runtime.load(temporary.path, { spinning: "running" });
+        try {
+          return await work(session);
+        } finally {
+          await session.release();
+        }
+      } finally {
+        temporary.release();
+      }
+    },
+  };
+}
+
+/** Signal-to-noise ratio of an edition, dB. */
 async function noiseOf(
-  host: Host,
-  file: OpenedModel,
-  { model }: QuantizerGraph,
+  session: Session,
   teacher: Session,
   { held, outputs }: QatData,
   { maxLength, signal }: QatSettings,
 ): Promise<number> {
-  const copy = importModel(exportModel(model));
-  inferTypes(copy);
-  expandQuantizers(copy);
-  removeDead(copy);
-  const temporary = host.writeTemporary(exportModel(copy), file.external);
-  try {
-    const session = await host.runtime.load(temporary.path, { spinning: "running" });
-    try {
-      const few = { ...held, records: fewOf(held.records, NOISE_ROWS) };
-      const found = await closeness(few, [teacher, session], outputs, { maxLength, signal });
-      return found.snrDb;
-    } finally {
-      await session.release();
-    }
-  } finally {
-    temporary.release();
-  }
+  const few = { ...held, records: fewOf(held.records, NOISE_ROWS) };
+  const { snrDb } = await closeness(few, [teacher, session], outputs, { maxLength, signal });
+  return snrDb;
+}
+
+/** What was trained, or what there was before where that is better by the labels of --eval. */
+async function guarded(trained: Trained, forward: Forward, { guard }: QatData): Promise<Trained> {
+  if (guard === undefined || trained.best === 0) return trained;
+  const score = (values: ReadonlyMap<string, Float32Array>): Promise<number> =>
+    forward.run((session) => guard.score(session), values);
+  const [before, after] = [await score(forward.first), await score(trained.weights)];
+  return after >= before ? trained : { ...trained, weights: forward.first, best: 0 };
 }
 
 /** Where noise is this loud, weights learn at the highest rate; where it is less, by as much less as its amplitude. */
@@ -207,13 +253,20 @@ export function rateFor(snrDb: number): number {
   return Math.max(LOWEST_RATE, Number(rate.toPrecision(2)));
 }
 
-function warningsOf({ best, scores, steps }: Trained, { scoring, truncated, heldOut }: QatData) {
+function warningsOf(
+  { best, scores, steps }: Trained,
+  { scoring, guard, truncated, heldOut }: QatData,
+) {
   const [before] = scores;
   const shown = before && scoring.shown(before).value;
+  const isClosest = scores.every(({ value }) => !(value > (before?.value ?? NaN)));
+  const by = isClosest
+    ? `${scoring.metric} ${shown?.toPrecision(4) ?? "NaN"} before`
+    : `${guard?.metric ?? scoring.metric} fell, though it came closer to the float model`;
   return [
     ...(best === 0 && steps > 0
       ? [
-          `Training made it no better by ${heldOut ? "the records that were held out" : "the data of --eval"} (${scoring.metric} ${shown?.toPrecision(4) ?? "NaN"} before): ` +
+          `Training made it no better by ${heldOut ? "the records that were held out" : "the data of --eval"} (${by}): ` +
             "what was written is the edition before training, the same as in static mode.",
         ]
       : []),
