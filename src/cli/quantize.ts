@@ -152,7 +152,7 @@ export function quantizeCommand(io: Io): Command {
     .addOption(
       new Option(
         "--loss <kind>",
-        "qat: learn from labels, from the float model, or both (default: labels where there are some)",
+        "qat: learn from labels, from the float model, or both (default: both where there are labels)",
       ).choices(["task", "distill", "both"]),
     )
     .option("--train-steps <number>", "qat: updates to make (default: 600)", wholeNumber)

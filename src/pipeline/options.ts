@@ -100,7 +100,7 @@ const calibration = {
 };
 
 const training = {
-  /** In mode qat, what is learned from: labels, what the float model says, or both. Default: labels where the data has them. */
+  /** In mode qat, what is learned from: labels, what the float model says, or both. Default: both where the data has labels. */
   loss: v.optional(v.picklist(QAT_LOSSES)),
   /** Updates. */
   trainSteps: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 600),

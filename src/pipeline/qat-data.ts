@@ -17,7 +17,7 @@ export type QatLoss = (typeof QAT_LOSSES)[number];
 export interface QatDataSettings extends Omit<EvaluationSettings, "data" | "samples"> {
   readonly data: string | readonly string[];
   readonly evaluate?: string | readonly string[] | undefined;
-  /** Default: by labels where the first record has one. */
+  /** Default: both where the first record has a label and the task allows it. */
   readonly loss?: QatLoss | undefined;
   readonly temperature: number;
   /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */
@@ -56,11 +56,14 @@ export async function qatData(
   const { evaluate, seed } = settings;
   const whole = { ...settings, samples: "all" } as const;
   const prepared = await prepareEvaluation(host, file, whole);
-  const loss = settings.loss ?? (isLabelled(prepared) ? "task" : "distill");
-  if (loss === "both" && prepared.task.name === "sentence-embedding")
+  const apart = APART[prepared.task.name];
+  // Labels alone let an edition drift away from a model that knew more of them than this data holds.
+  const byLabels = apart === undefined ? "both" : "task";
+  const loss = settings.loss ?? (isLabelled(prepared) ? byLabels : "distill");
+  if (loss === "both" && apart !== undefined)
     throw new UnsupportedError(
-      "--loss both for sentence embeddings",
-      "labels are of pairs, what the float model says is of single texts",
+      `--loss both for ${prepared.task.name}`,
+      apart,
       "Use --loss task, or --loss distill.",
     );
   const parts =
@@ -87,7 +90,7 @@ export async function qatData(
   if (first === undefined) throw new Error("internal: no loss");
   const options = { maxLength: settings.maxLength, signal: settings.signal };
   const outputs = [...new Set(each.flatMap((data) => data.outputs))];
-  const byLabels = (): Scoring => byMetric(held, teacher, outputs, options);
+  const byTask = (): Scoring => byMetric(held, teacher, outputs, options);
   // How close the float model is says more on a few hundred rows than how many of them are right.
   const isTaught = loss === "distill";
   return {
@@ -102,12 +105,18 @@ export async function qatData(
       first.batches(kinds[0] === "task" ? undefined : teacher),
       second?.batches(teacher),
     ),
-    scoring: isTaught ? byDivergence(held, teacher, first.terms, options) : byLabels(),
-    guard: isTaught && evaluate !== undefined ? byLabels() : undefined,
+    scoring: isTaught ? byDivergence(held, teacher, first.terms, options) : byTask(),
+    guard: isTaught && evaluate !== undefined ? byTask() : undefined,
     held,
     heldOut: evaluate === undefined,
   };
 }
+
+/** Tasks whose labels are of other inputs than those that the float model is asked about. */
+const APART: Readonly<Record<string, string>> = {
+  "sentence-embedding": "labels are of pairs, what the float model says is of single texts",
+  "masked-language-modelling": "labels are of hidden tokens, what the float model says is of all",
+};
 
 const KINDS: Readonly<Record<QatLoss, readonly TrainingSettings["loss"][]>> = {
   task: ["task"],
