@@ -241,15 +241,15 @@ async function guarded(trained: Trained, forward: Forward, { guard }: QatData): 
   return after >= before ? trained : { ...trained, weights: forward.first, best: 0 };
 }
 
-/** Where noise is this loud, weights learn at the highest rate; where it is less, by as much less as its amplitude. */
+/** Where noise is this loud, weights learn at the highest rate; where it is less, by as much less as its power: faster ones lead away from an edition that is good already. */
 const LOUD_DB = 14;
 const HIGHEST_RATE = 6e-5;
-const LOWEST_RATE = 2e-6;
+const LOWEST_RATE = 2e-7;
 
 /** The learning rate for an edition whose outputs have this signal-to-noise ratio before it is trained. */
 export function rateFor(snrDb: number): number {
   if (Number.isNaN(snrDb)) return HIGHEST_RATE;
-  const rate = HIGHEST_RATE * Math.min(1, 10 ** ((LOUD_DB - snrDb) / 20));
+  const rate = HIGHEST_RATE * Math.min(1, 10 ** ((LOUD_DB - snrDb) / 10));
   return Math.max(LOWEST_RATE, Number(rate.toPrecision(2)));
 }
 
