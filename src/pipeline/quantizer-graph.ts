@@ -41,10 +41,9 @@ export function quantizerGraph(
   const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);
   const float = trainableParameters(graph, reached);
   const sites = findSites(copy);
-  // A site whose bias was corrected beside another one that reads it goes by another name: it stays in float, as lowering leaves it.
-  const names = new Set(sites.map(({ name }) => name));
-  const known = { ...given, sites: new Map([...given.sites].filter(([name]) => names.has(name))) };
-  const plan = target.settle?.(sites, known) ?? known;
+  const lost = [...given.sites.keys()].find((name) => !sites.some((site) => site.name === name));
+  if (lost !== undefined) throw new Error(`internal: site "${lost}" is lost in training`);
+  const plan = target.settle?.(sites, given) ?? given;
   const rounded = new Map([...weights].map(([{ name }, weight]) => [name, weight]));
   const quantizers = addQuantizers(copy, sites, plan, {
     stepRate,

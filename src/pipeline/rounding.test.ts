@@ -154,6 +154,37 @@ describe("bias correction", () => {
     expect(await meanError(corrected.output)).toBeLessThan(await meanError(without.output));
   });
 
+  test("leaves the weight to a constant that is multiplied with it, too (DeBERTa's relative positions)", async () => {
+    const model = buildModel((b) => {
+      const ids = b.input("input_ids", ["batch", "length"], "int64");
+      b.input("attention_mask", ["batch", "length"], "int64");
+      const table = b.float("words", [...noise(VOCABULARY * WIDTH, 1)], [VOCABULARY, WIDTH]);
+      const weight = b.float("onnx::MatMul_7", [...noise(WIDTH * WIDTH, 2)], [WIDTH, WIDTH]);
+      const bias = b.float("m.query.bias", [...noise(WIDTH, 3)]);
+      const positions = b.float("positions", [...noise(8 * WIDTH, 4)], [8, WIDTH]);
+      const project = (name: string, x: ReturnType<Builder["op"]>) =>
+        b.op(`${name}.sum`, "Add", [b.op(`${name}.product`, "MatMul", [x, weight]), bias]);
+      const query = project("query", b.op("rows", "Gather", [table, ids]));
+      const turned = b.op("turned", "Transpose", [project("places", positions)], { perm: [1, 0] });
+      b.output(b.op("y", "MatMul", [query, turned]));
+    });
+    writeFileSync(at("relative.onnx"), bytesOf(model));
+    const output = at("relative-int8.onnx");
+    const { report } = await quantize(at("relative.onnx"), {
+      mode: "static",
+      data: at("data.jsonl"),
+      output,
+      check: false,
+      smooth: false,
+    });
+    expect(report.calibration?.corrected).toBe(1);
+    const { graph } = importModel(decodeModel(readFileSync(output)));
+    const kept = [...graph.initializers()].filter(
+      ({ tensor }) => tensor?.dims.join() === `${WIDTH},${WIDTH}`,
+    );
+    expect(kept.map(({ tensor }) => tensor?.dtype)).toEqual(["int8"]);
+  });
+
   test("knows the error of what it sees, also where the statistics are of other data", async () => {
     // Few rows of few words: their means are far from those of the statistics.
     const few = Array.from({ length: 4 }, () => JSON.stringify({ inputs: feedsOf(1, 6, 0) }));

@@ -17,6 +17,8 @@ describe("a site's name", () => {
       "tf_bert.bert.encoder.layer_._0.query",
     ],
     ["classifier.bias", "classifier"],
+    ["query_proj.bias_uncorrected", "query_proj"],
+    ["query_proj.bias_uncorrected_1", "query_proj"],
   ])("comes from %s as %s", (name, place) => {
     expect(placeOf(name)).toBe(place);
   });

@@ -10,6 +10,8 @@ const ENDINGS = [
   /[./_](?:MatMul|Gemm|BiasAdd|Gather|Conv|Add|Einsum|Tensordot)(?:[./_](?:ReadVariableOp|resource|kernel))*(?:[:_]\d+)?$/i,
   /[./](?:ReadVariableOp|resource)(?:[:_]\d+)?$/i,
   /_(?:weight|bias|kernel)(?:_transposed)?$/i,
+  // A bias that was corrected for other readers alone: the site that reads it as it was goes by the same name before and after.
+  /_uncorrected(?:_\d+)?$/,
 ];
 
 /** The place a parameter's or node's name tells, in dots: `/m/layer.0/query/MatMul` is `m.layer.0.query`; undefined where it tells nothing. */
