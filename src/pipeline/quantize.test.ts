@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { builder, buildModel, bytesOf, floats, noise, type Builder } from "../../test/build.js";
+import { classifier } from "../../test/classifier.js";
 import { runModel, snr } from "../../test/run.js";
 import { Graph, type Value } from "../graph/graph.js";
-import { inspect, optimize, quantize } from "../node.js";
+import { inspect, quantize } from "../node.js";
 import { tensorOf } from "../onnx/tensor.js";
 import { decodeModel } from "../onnx/reader.js";
 import { blobOf } from "../onnx/source.js";
@@ -21,22 +22,6 @@ const at = (name: string) => join(folder, name);
 function save(name: string, build: (b: Builder) => void, options = {}): string {
   writeFileSync(at(name), bytesOf(buildModel(build, options)));
   return at(name);
-}
-
-/** Words, a feed-forward block and a head: what a text classifier is made of. */
-function classifier(b: Builder): void {
-  const ids = b.input("input_ids", ["batch", "length"], "int64");
-  const weight = (name: string, rows: number, cols: number, seed: number) =>
-    b.float(name, [...noise(rows * cols, seed)], [rows, cols]);
-  const linear = (name: string, x: Parameters<Builder["op"]>[2][0], rows: number, cols: number) =>
-    b.op(`${name}.out`, "Add", [
-      b.op(`${name}.product`, "MatMul", [x, weight(`${name}.weight`, rows, cols, rows + cols)]),
-      b.float(`${name}.bias`, [...noise(cols, 5)]),
-    ]);
-  const rows = b.op("rows", "Gather", [weight("words.weight", 400, 32, 1), ids]);
-  const wide = b.op("act", "Relu", [linear("layer.0.up", rows, 32, 64)]);
-  const out = linear("layer.0.down", wide, 64, 32);
-  b.output(linear("head", out, 32, 3));
 }
 
 describe("quantize", () => {
@@ -393,37 +378,4 @@ describe("what cannot be quantized is an error that says why", () => {
     await quantize(path, { force: true });
     expect(existsSync(at("model_quantized.onnx"))).toBe(true);
   });
-});
-
-describe("inspect", () => {
-  test("tells what is in a model and what quantize would do", async () => {
-    const path = save("model.onnx", classifier);
-    const [told, { report }] = [await inspect(path), await quantize(path)];
-    expect(told.sites).toEqual(report.sites);
-    expect(told).toMatchObject({
-      command: "inspect",
-      irVersion: 8,
-      opsets: { "ai.onnx": 18 },
-      inputs: [{ name: "input_ids", dtype: "int64", shape: ["batch", "length"] }],
-      outputs: [{ name: "head.out", dtype: "float32", shape: ["batch", "length", 3] }],
-    });
-    expect(told.bytesByType["float32"]).toBe(4 * (400 * 32 + 2 * 32 * 64 + 64 + 32 + 96 + 3));
-  });
-
-  test("describes a model that is quantized already", async () => {
-    const path = save("model.onnx", classifier);
-    const { path: output } = await quantize(path);
-    const told = await inspect(output);
-    expect(told.quantized).toMatch(/DynamicQuantizeLinear × 2/);
-    const runs = told.sites.map(({ kind, runs }) => `${kind} ${runs}`);
-    expect(runs.filter((line) => line === "linear int8")).toHaveLength(2);
-    expect(runs).toContain("embedding stored");
-  });
-});
-
-test("optimize writes the float model, to the same function", async () => {
-  const path = save("model.onnx", classifier);
-  const { path: output, report } = await optimize(path);
-  expect(output).toBe(at("model_optimized.onnx"));
-  expect(report.check?.snrDb).toBeGreaterThan(120);
 });
