@@ -1,21 +1,29 @@
 // One process of `npm run bench -- train`: steps of training on made-up tokens, as JSON on the standard output.
 import { readFileSync } from "node:fs";
+import type { Model } from "../src/graph/model.js";
 import { importModel } from "../src/graph/import.js";
 import { decodeModel } from "../src/onnx/reader.js";
+import { planModel } from "../src/pipeline/edition.js";
+import { quantizerGraph, type QuantizerGraph } from "../src/pipeline/quantizer-graph.js";
 import { finishTraining, trainingGraph } from "../src/pipeline/training-graph.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { random } from "../src/runtime/random.js";
 import type { RuntimeTensor } from "../src/runtime/runtime.js";
+import { choose } from "../src/targets/choices.js";
+import { targetFor } from "../src/targets/all.js";
+import { expandQuantizers } from "../src/train/expand-quantizers.js";
+import { QUANTIZER_RULES } from "../src/train/fake-quantize.js";
 import { addLoss, LABELS, WEIGHTS } from "../src/train/losses.js";
 import { trainLoop } from "../src/train/loop.js";
 
-const [path = "", steps = "25", warm = "5"] = process.argv.slice(2);
+const [path = "", steps = "25", warm = "5", form = "plain"] = process.argv.slice(2);
 const [ROWS, TOKENS, FIRST_WORD] = [32, 32, 5];
 
 const model = importModel(decodeModel(readFileSync(path)));
 // As many as the smallest of the models knows.
 const words = 4000;
-const { model: graph, parameters } = trainingGraph(model, ["logits"]);
+const { model: graph, parameters } =
+  form === "qat" ? withQuantizers(model) : trainingGraph(model, ["logits"]);
 const numbers = random(1);
 const whole = (dims: number[], of: () => number): RuntimeTensor => ({
   dtype: "int64",
@@ -40,7 +48,11 @@ const { losses } = await trainLoop(
     model: graph,
     parameters,
     loss: (built) => addLoss(built, [{ kind: "cross-entropy", output: "logits", over: "rows" }]),
-    lower: finishTraining,
+    rules: QUANTIZER_RULES,
+    lower(built) {
+      expandQuantizers(built);
+      finishTraining(built);
+    },
   },
   { perEpoch: 1, batch: () => ({ feeds, counted: ROWS, place: "made-up tokens" }) },
   {
@@ -65,4 +77,20 @@ const { losses } = await trainLoop(
     },
   },
 );
+
+/** As static mode's plan for CPUs has it; a step takes as long with every range. */
+function withQuantizers(float: Model): QuantizerGraph {
+  const target = targetFor("cpu", "qat");
+  const { plan } = planModel(float, target, {
+    ...choose(target, "qat", {}),
+    mode: "qat",
+    reduceRange: false,
+    embeddings: true,
+    outliers: false,
+    exclude: [],
+    rangeOf: () => ({ min: -6, max: 6 }),
+  });
+  return quantizerGraph(float, plan, target, { stepRate: 200, outputs: ["logits"] });
+}
+
 process.stdout.write(JSON.stringify({ ms, memory, loss: losses.at(-1) }));
