@@ -37,7 +37,7 @@ export interface QatData {
   readonly batches: TrainingBatches;
   /** What the best is chosen by. */
   readonly scoring: Scoring;
-  /** What the best must not be worse by than what there was before training; absent where it is chosen by that. */
+  /** What nothing that is chosen may be worse by than what there was before training; absent where it is chosen by that. */
   readonly guard: Scoring | undefined;
   /** What is scored. */
   readonly held: Prepared;

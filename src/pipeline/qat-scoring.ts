@@ -82,6 +82,29 @@ export function byDivergence(
   };
 }
 
+/** What an edition that labels refuse is scored lower by than any other. */
+const REFUSED = 1e6;
+
+/** `scoring`, in which an edition does not count that is worse by `guard` than that of `session`, however close. */
+export async function notBelow(
+  { scoring, guard }: { readonly scoring: Scoring; readonly guard: Scoring | undefined },
+  session: Session,
+): Promise<Scoring> {
+  if (guard === undefined) return scoring;
+  const [least, farthest] = [await guard.score(session), await scoring.score(session)];
+  return {
+    ...scoring,
+    async score(own) {
+      const value = await scoring.score(own);
+      // What is no closer than the start is not chosen in any case.
+      if (!(value > farthest) || (await guard.score(own)) >= least) return value;
+      return value - REFUSED;
+    },
+    shown: ({ step, value }) =>
+      scoring.shown({ step, value: value < -REFUSED / 2 ? value + REFUSED : value }),
+  };
+}
+
 /**
  * The signal-to-noise ratio of the outputs `named`, dB, padding left out: 10 · log10(Σ float² / Σ (float − quantized)²); and what the second session
  * predicts.

@@ -1,7 +1,5 @@
 // Quantization-aware training: a planned edition learns to live with its quantizers, and is lowered as any static one.
 import type { Model } from "../graph/model.js";
-import { tensorOf, type Tensor } from "../onnx/tensor.js";
-import { floatsOf } from "../onnx/values.js";
 import { inferTypes } from "../ops/infer.js";
 import { removeDead } from "../passes/dead.js";
 import { exportModel } from "../graph/export.js";
@@ -21,7 +19,7 @@ import type { Trained } from "../train/training.js";
 import type { Planned } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { qatData, type QatData, type QatDataSettings } from "./qat-data.js";
-import { closeness, fewOf } from "./qat-scoring.js";
+import { closeness, fewOf, notBelow } from "./qat-scoring.js";
 import { loadTeacher } from "./teacher.js";
 import { quantizerGraph, type QuantizerGraph } from "./quantizer-graph.js";
 import { checkpointStore, statePath } from "./training-checkpoint.js";
@@ -75,17 +73,19 @@ export async function trainPlanned(
   const from = await loadTeacher(host, file, planned.float ?? model);
   const teacher = from.session;
   try {
-    const data = await qatData(host, file, model.graph, from, settings);
+    const found = await qatData(host, file, model.graph, from, settings);
     const made = quantizerGraph(model, planned.plan, target, {
       weights: planned.weights,
       stepRate,
-      outputs: data.outputs,
+      outputs: found.outputs,
     });
-    const forward = forwardOf(host, file, made);
-    const noise = await forward.run((session) => noiseOf(session, teacher, data, settings));
+    const { noise, scoring } = await atStart(host, file, made, async (session) => ({
+      noise: await noiseOf(session, teacher, found, settings),
+      scoring: await notBelow(found, session),
+    }));
+    const data = { ...found, scoring };
     const rate = settings.rate ?? rateFor(noise);
-    const { trained: found, store } = await run(host, file, made, data, rate, settings);
-    const trained = await guarded(found, forward, data);
+    const { trained, store } = await run(host, file, made, data, rate, settings);
     const { plan, weights } = foldBack(model, made.plan, made.quantizers, trained.weights);
     const sites = findSites(model);
     return {
@@ -171,53 +171,28 @@ async function run(
   return { trained, store: statePath(output) };
 }
 
-/** The forward pass of a graph with quantizers, apart from training. */
-interface Forward {
-  /** Values of the parameters before training. */
-  readonly first: ReadonlyMap<string, Float32Array>;
-  /** `values`: of parameters, in place of those before training. */
-  run<T>(
-    work: (session: Session) => Promise<T>,
-    values?: ReadonlyMap<string, Float32Array>,
-  ): Promise<T>;
-}
-
-function forwardOf(host: Host, file: OpenedModel, { model, parameters }: QuantizerGraph): Forward {
+/** Runs the forward pass of a graph with quantizers, before it is trained. */
+async function atStart<T>(
+  host: Host,
+  file: OpenedModel,
+  { model }: QuantizerGraph,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
   const copy = importModel(exportModel(model));
   inferTypes(copy);
-  const initializers = new Map(
-    parameters.map(({ name }) => {
-      const value = copy.graph.value(name);
-      if (value?.tensor === undefined) throw new Error(`internal: no parameter "${name}"`);
-      return [name, value];
-    }),
-  );
-  const first = new Map(
-    [...initializers].map(([name, { tensor }]) => [name, floatsOf(tensor as Tensor)]),
-  );
   expandQuantizers(copy);
   removeDead(copy);
-  return {
-    first,
-    async run(work, values = first) {
-      for (const [name, value] of initializers) {
-        const list = values.get(name);
-        if (list !== undefined && value.tensor !== undefined)
-          value.tensor = tensorOf("float32", value.tensor.dims, list);
-      }
-      const temporary = host.writeTemporary(exportModel(copy), file.external);
-      try {
-        const session = await host.runtime.load(temporary.path, { spinning: "running" });
-        try {
-          return await work(session);
-        } finally {
-          await session.release();
-        }
-      } finally {
-        temporary.release();
-      }
-    },
-  };
+  const temporary = host.writeTemporary(exportModel(copy), file.external);
+  try {
+    const session = await host.runtime.load(temporary.path, { spinning: "running" });
+    try {
+      return await work(session);
+    } finally {
+      await session.release();
+    }
+  } finally {
+    temporary.release();
+  }
 }
 
 /** Signal-to-noise ratio of an edition, dB. */
@@ -230,15 +205,6 @@ async function noiseOf(
   const few = { ...held, records: fewOf(held.records, NOISE_ROWS) };
   const { snrDb } = await closeness(few, [teacher, session], outputs, { maxLength, signal });
   return snrDb;
-}
-
-/** What was trained, or what there was before where that is better by the labels of --eval. */
-async function guarded(trained: Trained, forward: Forward, { guard }: QatData): Promise<Trained> {
-  if (guard === undefined || trained.best === 0) return trained;
-  const score = (values: ReadonlyMap<string, Float32Array>): Promise<number> =>
-    forward.run((session) => guard.score(session), values);
-  const [before, after] = [await score(forward.first), await score(trained.weights)];
-  return after >= before ? trained : { ...trained, weights: forward.first, best: 0 };
 }
 
 /** Where noise is this loud, weights learn at the highest rate; where it is less, by as much less as its power: faster ones lead away from an edition that is good already. */
@@ -257,12 +223,11 @@ function warningsOf(
   { best, scores, steps }: Trained,
   { scoring, guard, truncated, heldOut }: QatData,
 ) {
-  const [before] = scores;
-  const shown = before && scoring.shown(before).value;
-  const isClosest = scores.every(({ value }) => !(value > (before?.value ?? NaN)));
-  const by = isClosest
-    ? `${scoring.metric} ${shown?.toPrecision(4) ?? "NaN"} before`
-    : `${guard?.metric ?? scoring.metric} fell, though it came closer to the float model`;
+  const [before = NaN, ...after] = scores.map((point) => scoring.shown(point).value ?? NaN);
+  const by =
+    guard !== undefined && after.some((value) => value < before)
+      ? `${guard.metric} fell, though it came closer to the float model`
+      : `${scoring.metric} ${before.toPrecision(4)} before`;
   return [
     ...(best === 0 && steps > 0
       ? [
