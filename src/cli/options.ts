@@ -49,7 +49,7 @@ export function weightsOption(): Option {
 export function weightRangeOption(): Option {
   return new Option(
     "--weight-range <range>",
-    "scales of weights by all values, or by least error (default: min-max)",
+    "scales of weights by all values, or by least error (default: min-max; of 5 bits and fewer: mse)",
   ).choices(["min-max", "mse"]);
 }
 

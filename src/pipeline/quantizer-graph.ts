@@ -2,6 +2,7 @@
 import type { Model } from "../graph/model.js";
 import type { Plan } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
+import { FULL_RANGE } from "../quant/scales.js";
 import { findSites } from "../quant/sites.js";
 import type { Target } from "../targets/target.js";
 import { prepareQuantizers } from "../passes/training.js";
@@ -50,6 +51,10 @@ export function quantizerGraph(
     formats: channelFormats(sites, plan),
     roundedOf: (name) => rounded.get(name),
   });
-  const learned = float.filter(({ name }) => !quantizers.frozen.has(name));
+  // A weight has as far to go as its step is wide: coarse codes would hardly change at the pace of fine ones.
+  const pace = new Map(quantizers.weights.map(({ name, limit }) => [name, FULL_RANGE / limit]));
+  const learned = float
+    .filter(({ name }) => !quantizers.frozen.has(name))
+    .map((each) => ({ ...each, rate: each.rate * (pace.get(each.name) ?? 1) }));
   return { model: copy, quantizers, plan, parameters: [...learned, ...quantizers.parameters] };
 }

@@ -11,7 +11,7 @@ import { BITS } from "../quant/blocks.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { AttentionSite, EmbeddingSite, Site } from "../quant/sites.js";
 import { lintCpu } from "./lint-cpu.js";
-import { blockWeight, PER_CHANNEL, takesWeight, weightLimit } from "./weight-forms.js";
+import { blockWeight, PER_CHANNEL, takesWeight, channelWeight } from "./weight-forms.js";
 import { lowerSites } from "./lower-sites.js";
 import { lowerQdq } from "./lower-qdq.js";
 import { proposeAttention, U8 } from "./operand-plans.js";
@@ -54,12 +54,7 @@ export const cpu: Target = {
       const weight = blockWeight(weights, site.weight.rows, { block, range: weightRange });
       return { kind: site.kind, quantize: true, weight };
     }
-    const weight = {
-      dtype: "int8",
-      granularity: "per-channel",
-      limit: weightOnly(site) ? FULL_RANGE : weightLimit(options),
-      ...(weightRange === undefined ? {} : { range: weightRange }),
-    } as const;
+    const weight = channelWeight(options, weightOnly(site) ? FULL_RANGE : undefined);
     if (site.kind === "embedding" && fitsBlocks(site))
       return { kind: site.kind, quantize: true, weight: { ...weight, block: TABLE_BLOCK } };
     if (weightOnly(site)) return { kind: site.kind, quantize: true, weight };

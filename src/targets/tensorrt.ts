@@ -7,7 +7,7 @@ import { lintTensorrt } from "./lint-tensorrt.js";
 import { lowerQdq, withSharedRanges } from "./lower-qdq.js";
 import { proposeAttention, proposeResidual, S8 } from "./operand-plans.js";
 import type { Fate, LoweringOptions, Target } from "./target.js";
-import { PER_CHANNEL, takesWeight, weightLimit } from "./weight-forms.js";
+import { PER_CHANNEL, takesWeight, channelWeight } from "./weight-forms.js";
 import { trtexecCommand } from "./trtexec.js";
 
 /** INT8 kernels need sides of at least this. */
@@ -58,23 +58,14 @@ export const tensorrt: Target = {
   command: trtexecCommand,
 };
 
-function proposeLinear(
-  site: Site,
-  { rangeOf, weightRange, ...options }: LoweringOptions,
-): SitePlan {
+function proposeLinear(site: Site, { rangeOf, ...options }: LoweringOptions): SitePlan {
   const range = rangeOf?.(site, "activation", S8);
   if (range === undefined)
     return { kind: site.kind, quantize: false, reason: "calibration saw no value of its input" };
-  const limit = weightLimit(options);
   return {
     kind: site.kind,
     quantize: true,
-    weight: {
-      dtype: "int8",
-      granularity: "per-channel",
-      limit,
-      ...(weightRange === undefined ? {} : { range: weightRange }),
-    },
+    weight: channelWeight(options),
     activation: { ...S8, range },
   };
 }

@@ -36,11 +36,28 @@ export function requireWeightForm(target: Target, mode: Mode, form: WeightForm):
 }
 
 /** The largest code of a product's weight. */
-export function weightLimit({
+function weightLimit({
   reduceRange,
   weightBits = 8,
 }: Pick<LoweringOptions, "reduceRange" | "weightBits">): number {
   return Math.min(2 ** (weightBits - 1) - 1, reduceRange ? REDUCED_RANGE : FULL_RANGE);
+}
+
+/** Codes up to this one leave so much of a weight that a scale of least error pays by itself: 3 dB at 4 bits, 1 dB at 5, nothing at 6. */
+const COARSE = 15;
+
+/** A weight with a scale per channel; `limit` by the options where left out. */
+export function channelWeight(
+  { weightRange, ...options }: Pick<LoweringOptions, "reduceRange" | "weightBits" | "weightRange">,
+  limit: number = weightLimit(options),
+) {
+  const range = weightRange ?? (limit <= COARSE ? "mse" : undefined);
+  return {
+    dtype: "int8",
+    granularity: "per-channel",
+    limit,
+    ...(range === undefined ? {} : { range }),
+  } as const;
 }
 
 export const PER_CHANNEL = 'needs a weight with "granularity": "per-channel"';

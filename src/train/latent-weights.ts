@@ -11,8 +11,8 @@ export interface ChannelForm extends Pick<MatrixFormat, "limit" | "range"> {
   readonly block?: number | undefined;
 }
 
-/** How far from its code a weight may start, in steps: within what rounds to it. */
-const CELL = 0.49;
+/** How far from its code a weight may start, in steps: at the border of what rounds to it, the first updates would undo codes that were chosen. */
+const CELL = 0.25;
 
 /** Codes [K, N] and scales of a weight rounded to the nearest, as targets write it. Throws WeightNotFiniteError. */
 export function nearest(view: MatrixView, { limit, range }: ChannelForm): RoundedWeight {

@@ -7,6 +7,7 @@ import { affineOf } from "../quant/affine.js";
 import { operandOf, type Operand } from "../quant/operands.js";
 import type { ActivationSpec, Plan } from "../quant/plan.js";
 import type { RoundedWeight } from "../quant/rounded.js";
+import { FULL_RANGE } from "../quant/scales.js";
 import type { LinearSite, Site } from "../quant/sites.js";
 import { fakeQuantize, type FakeQuantizeForm } from "./fake-quantize.js";
 import { dequantized, latent, nearest, type ChannelForm } from "./latent-weights.js";
@@ -49,7 +50,7 @@ export interface Quantizers {
 }
 
 export interface QuantizerOptions {
-  /** Multiple of the learning rate by which steps and zero points learn. */
+  /** Multiple of the learning rate by which steps and zero points of 8 bits learn. Coarser steps learn more slowly: by as many codes at the highest one. */
   readonly stepRate: number;
   /** How constants with a scale per channel are written, by initializer. */
   readonly formats: ReadonlyMap<Value, ChannelForm>;
@@ -181,7 +182,7 @@ class Builder {
     const ones = tensorOf("float32", [cols], new Float32Array(cols).fill(1));
     const { graph } = this.#model;
     const ratio = graph.addInitializer(`${initializer.name}_step_ratio`, ones).name;
-    this.#learn(ratio, stepRate, LEAST_RATIO);
+    this.#learn(ratio, (stepRate * format.limit) / FULL_RANGE, LEAST_RATIO);
     const quantizer = {
       name: initializer.name,
       rows,
