@@ -51,10 +51,17 @@ export function quantizerGraph(
     formats: channelFormats(sites, plan),
     roundedOf: (name) => rounded.get(name),
   });
-  // A weight has as far to go as its step is wide: coarse codes would hardly change at the pace of fine ones.
-  const pace = new Map(quantizers.weights.map(({ name, limit }) => [name, FULL_RANGE / limit]));
+  const pace = new Map(quantizers.weights.map(({ name, limit }) => [name, paceOf(limit)]));
   const learned = float
     .filter(({ name }) => !quantizers.frozen.has(name))
     .map((each) => ({ ...each, rate: each.rate * (pace.get(each.name) ?? 1) }));
   return { model: copy, quantizers, plan, parameters: [...learned, ...quantizers.parameters] };
+}
+
+/** Between that of the width of a step, at which weights wander, and none, at which coarse codes hardly ever change. */
+const PACE = 0.75;
+
+/** How much faster weights learn whose codes go up to `limit`. */
+function paceOf(limit: number): number {
+  return (FULL_RANGE / limit) ** PACE;
 }

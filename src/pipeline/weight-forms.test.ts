@@ -44,6 +44,21 @@ test.each([
   await expect(quantize(path)).rejects.toThrow(AlreadyQuantizedError);
 });
 
+test.each([
+  [4, undefined, "mse"],
+  [5, undefined, "mse"],
+  [6, undefined, undefined],
+  [4, "min-max", "min-max"],
+] as const)("%i bits: scales %s become %s", async (weightBits, weightRange, expected) => {
+  const options = { weightBits, writePlan: at("plan.json"), force: true } as const;
+  await quantize(save(), weightRange === undefined ? options : { ...options, weightRange });
+  const { sites } = JSON.parse(readFileSync(at("plan.json"), "utf8")) as {
+    sites: Record<string, { kind: string; weight: { limit: number; range?: string } }>;
+  };
+  for (const { kind, weight } of Object.values(sites))
+    expect(weight.range).toBe(kind === "linear" ? expected : weightRange);
+});
+
 test("a plan brings its form along: the same bytes, under the same name", async () => {
   const model = save();
   const first = await quantize(model, {
