@@ -64,7 +64,7 @@ export const qat: Bench = {
   name: "qat",
   about: "float, static and trained editions of the fine-tuned models, in easy and in hard forms",
   options:
-    "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--step-rate 200] [--temperature 2] [--hidden-share 1] [--seed 0]",
+    "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--step-rate 200] [--temperature 2] [--hidden-share 10] [--seed 0]",
   async run(args) {
     const { positionals, values } = parseArgs({
       args: [...args],
@@ -76,7 +76,7 @@ export const qat: Bench = {
         lr: { type: "string" },
         "step-rate": { type: "string", default: "200" },
         temperature: { type: "string", default: "2" },
-        "hidden-share": { type: "string", default: "1" },
+        "hidden-share": { type: "string", default: "10" },
         seed: { type: "string", default: "0" },
       },
     });

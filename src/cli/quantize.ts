@@ -170,12 +170,12 @@ export function quantizeCommand(io: Io): Command {
     )
     .option(
       "--hidden-share <factor>",
-      "qat: of the float model's hidden states beside its outputs (default: 1)",
+      "qat: of the float model's hidden states beside its outputs (default: 10)",
       decimal,
     )
     .option(
       "--label-scale <number>",
-      "qat: what scores of the data are divided by (default: 1)",
+      "qat: what scores of the data are divided by (default: 10)",
       decimal,
     )
     .option(

@@ -113,7 +113,7 @@ const training = {
   /** Of the float model's probabilities. */
   temperature: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 2),
   /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */
-  hiddenShare: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 1),
+  hiddenShare: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 10),
   /** Scores of the data are divided by it, to be as the model gives them. */
   labelScale: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 1),
   /** Updates between two evaluations; default: a fifth of all. */
