@@ -175,7 +175,7 @@ export function quantizeCommand(io: Io): Command {
     )
     .option(
       "--label-scale <number>",
-      "qat: what scores of the data are divided by (default: 10)",
+      "qat: what scores of the data are divided by (default: 1)",
       decimal,
     )
     .option(
