@@ -50,7 +50,8 @@ const ofFlags: MakeLoss = (setting) => {
   const classes = Number(output.shape?.at(-1) ?? setting.labels.length);
   const flagsOf = ({ record }: Example): readonly boolean[] => {
     const flags = setting.task.reference(record) as readonly boolean[];
-    withinClasses(flags.lastIndexOf(true), { ...output, shape: [classes] }, record);
+    const last = flags.lastIndexOf(true);
+    if (last >= 0) withinClasses(last, { ...output, shape: [classes] }, record);
     return flags;
   };
   return {
