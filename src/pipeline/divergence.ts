@@ -48,16 +48,25 @@ function alongLast(
   return sum / (a.length / width);
 }
 
+/** Σ p · (ln p − ln q) of p = eᵃ / Σ eᵃ and q = eᵇ / Σ eᵇ: Σ p · (a − b) − ln Σ eᵃ + ln Σ eᵇ. Vocabularies are long, so plain loops. */
 function softmaxDivergence(a: Float32Array, b: Float32Array): number {
-  const [left, right] = [logSoftmax(a), logSoftmax(b)];
-  return left.reduce((sum, log, i) => sum + Math.exp(log) * (log - (right[i] as number)), 0);
+  const [mostA, mostB] = [largest(a), largest(b)];
+  let [sumA, sumB, weighted] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const [left, right] = [a[i] as number, b[i] as number];
+    const share = Math.exp(left - mostA);
+    sumA += share;
+    sumB += Math.exp(right - mostB);
+    // A class at minus infinity has no part in it.
+    if (share > 0) weighted += share * (left - right);
+  }
+  return weighted / sumA - (mostA + Math.log(sumA)) + (mostB + Math.log(sumB));
 }
 
-function logSoftmax(values: Float32Array): Float64Array {
-  const most = values.reduce((max, v) => Math.max(max, v), -Infinity);
-  const total = values.reduce((sum, v) => sum + Math.exp(v - most), 0);
-  const log = most + Math.log(total);
-  return Float64Array.from(values, (v) => v - log);
+function largest(values: Float32Array): number {
+  let most = -Infinity;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, values[i] as number);
+  return most;
 }
 
 function flagDivergence(a: Float32Array, b: Float32Array): number {
