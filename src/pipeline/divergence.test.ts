@@ -36,6 +36,12 @@ test("Kullback and Leibler's divergence of what the logits stand for", () => {
   );
 });
 
+test("large logits that differ in nothing but a constant are no distance, and never less than none", () => {
+  for (const far of [1e6, -1e6, 1e30, -1e30])
+    expect(between([1, 2, 3], [far, far, far])).toBeGreaterThan(0.1);
+  expect(between([1e6, 1e6 + 1], [1, 2])).toBeCloseTo(0, 6);
+});
+
 test("a mean over tokens; a class that is ruled out by both counts for nothing", () => {
   const one = between([1, 2], [2, 1]);
   expect(between([1, 2, 0, 0], [2, 1, 5, 5], [2, 2])).toBeCloseTo(one / 2, 12);

@@ -53,14 +53,15 @@ function softmaxDivergence(a: Float32Array, b: Float32Array): number {
   const [mostA, mostB] = [largest(a), largest(b)];
   let [sumA, sumB, weighted] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {
-    const [left, right] = [a[i] as number, b[i] as number];
-    const share = Math.exp(left - mostA);
+    // Below the largest of each: what large logits have in common would take the digits away.
+    const [left, right] = [(a[i] as number) - mostA, (b[i] as number) - mostB];
+    const share = Math.exp(left);
     sumA += share;
-    sumB += Math.exp(right - mostB);
+    sumB += Math.exp(right);
     // A class at minus infinity has no part in it.
     if (share > 0) weighted += share * (left - right);
   }
-  return weighted / sumA - (mostA + Math.log(sumA)) + (mostB + Math.log(sumB));
+  return weighted / sumA - Math.log(sumA) + Math.log(sumB);
 }
 
 function largest(values: Float32Array): number {

@@ -116,7 +116,7 @@ const training = {
   hiddenShare: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), 10),
   /** Scores of the data are divided by it, to be as the model gives them. */
   labelScale: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 1),
-  /** Updates between two evaluations; default: a fifth of all. */
+  /** Updates between two evaluations; default: a tenth of all. */
   evaluateEvery: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   /** Evaluations without a better score after which training stops. */
   patience: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),

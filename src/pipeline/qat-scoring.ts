@@ -82,23 +82,36 @@ export function byDivergence(
   };
 }
 
-/** What an edition that labels refuse is scored lower by than any other. */
+/** Share of the distance that training must take away, about a decibel: less is within the noise of a few hundred records. */
+const LEAST_GAIN = 0.2;
+/** What an edition that does not count is scored lower by than any other. */
 const REFUSED = 1e6;
 
-/** `scoring`, in which an edition does not count that is worse by `guard` than that of `session`, however close. */
-export async function notBelow(
+/** Whether an edition is so much closer than the one before training that it is worth its change of weights. */
+export function isCloser(distance: number, before: number): boolean {
+  return distance <= before * (1 - LEAST_GAIN);
+}
+
+/**
+ * `scoring` by closeness, in which an edition does not count that is hardly closer than that of `session`, which is before training, or worse by
+ * `guard`, however close.
+ */
+export async function beyond(
   { scoring, guard }: { readonly scoring: Scoring; readonly guard: Scoring | undefined },
   session: Session,
 ): Promise<Scoring> {
-  if (guard === undefined) return scoring;
-  const [least, farthest] = [await guard.score(session), await scoring.score(session)];
+  const farthest = await scoring.score(session, 0);
+  const least = await guard?.score(session, 0);
   return {
     ...scoring,
-    async score(own) {
-      const value = await scoring.score(own);
-      // What is no closer than the start is not chosen in any case.
-      if (!(value > farthest) || (await guard.score(own)) >= least) return value;
-      return value - REFUSED;
+    async score(own, step) {
+      const value = await scoring.score(own, step);
+      // The start counts, and what is no closer than the start is not chosen in any case.
+      if (step === 0 || !(value > farthest)) return value;
+      const isRefused =
+        !isCloser(-value, -farthest) ||
+        (guard !== undefined && !((await guard.score(own, step)) >= (least ?? NaN)));
+      return isRefused ? value - REFUSED : value;
     },
     shown: ({ step, value }) =>
       scoring.shown({ step, value: value < -REFUSED / 2 ? value + REFUSED : value }),

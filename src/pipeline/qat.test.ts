@@ -80,7 +80,7 @@ const common = {
   smooth: false,
   round: false,
   correct: false,
-  trainSteps: 30,
+  trainSteps: 80,
   batchSize: 16,
   rate: 3e-4,
   stepRate: 20,
@@ -121,7 +121,7 @@ describe("trained with its quantizers in place", () => {
         heldOut: true,
         rows: 288,
       });
-      expect(training?.losses).toHaveLength(30);
+      expect(training?.losses).toHaveLength(80);
       expect(training?.best).toBeGreaterThan(0);
       expect(report.check?.snrDb).toBeGreaterThan((before.check?.snrDb ?? NaN) + 2);
       // What training saw before its first step is the static edition.

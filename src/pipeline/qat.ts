@@ -19,7 +19,7 @@ import type { Trained } from "../train/training.js";
 import type { Planned } from "./edition.js";
 import type { Host, OpenedModel } from "./host.js";
 import { qatData, type QatData, type QatDataSettings } from "./qat-data.js";
-import { closeness, fewOf, notBelow } from "./qat-scoring.js";
+import { beyond, closeness, fewOf, isCloser } from "./qat-scoring.js";
 import { loadTeacher } from "./teacher.js";
 import { quantizerGraph, type QuantizerGraph } from "./quantizer-graph.js";
 import { checkpointStore, statePath } from "./training-checkpoint.js";
@@ -49,7 +49,7 @@ export interface QatPlanned {
 }
 
 /** Evaluations of a run, the one before it and the one at its end included. */
-const EVALUATIONS = 6;
+const EVALUATIONS = 11;
 /** Share of the steps in which the learning rate rises. */
 const WARMUP = 0.05;
 /** Rows that the noise at the start is measured on. */
@@ -81,7 +81,7 @@ export async function trainPlanned(
     });
     const { noise, scoring } = await atStart(host, file, made, async (session) => ({
       noise: await noiseOf(session, teacher, found, settings),
-      scoring: await notBelow(found, session),
+      scoring: found.loss === "distill" ? await beyond(found, session) : found.scoring,
     }));
     const data = { ...found, scoring };
     const rate = settings.rate ?? rateFor(noise);
@@ -221,13 +221,17 @@ export function rateFor(snrDb: number): number {
 
 function warningsOf(
   { best, scores, steps }: Trained,
-  { scoring, guard, truncated, heldOut }: QatData,
+  { loss, scoring, guard, truncated, heldOut }: QatData,
 ) {
   const [before = NaN, ...after] = scores.map((point) => scoring.shown(point).value ?? NaN);
-  const by =
-    guard !== undefined && after.some((value) => value < before)
+  const start = `${scoring.metric} ${before.toPrecision(4)} before`;
+  const closest = Math.min(...after);
+  const isTaught = loss === "distill" && closest < before;
+  const by = !isTaught
+    ? start
+    : guard !== undefined && isCloser(closest, before)
       ? `${guard.metric} fell, though it came closer to the float model`
-      : `${scoring.metric} ${before.toPrecision(4)} before`;
+      : `${start}, ${closest.toPrecision(4)} at best: hardly closer to the float model`;
   return [
     ...(best === 0 && steps > 0
       ? [

@@ -130,9 +130,9 @@ export function loopOptions(
     checkpoint,
     signal: settings.signal,
     ...(scoring && {
-      evaluate(session) {
+      evaluate(session, step) {
         onProgress({ step: "evaluating", done: 0, total: 0 });
-        return scoring.score(session);
+        return scoring.score(session, step);
       },
     }),
     onStep: ({ done, total, loss, rate: now }) =>

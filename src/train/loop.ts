@@ -155,7 +155,7 @@ class Run {
   async #evaluate(): Promise<void> {
     const { evaluate } = this.#options;
     const { steps, scores } = this.#progress;
-    const value = (await evaluate?.(await this.#step.forward())) ?? NaN;
+    const value = (await evaluate?.(await this.#step.forward(), steps)) ?? NaN;
     const before = bestOf(scores);
     this.#progress.scores = [...scores, { step: steps, value }];
     if (before !== undefined && !isBetter(value, before.value)) return;
