@@ -180,7 +180,7 @@ export function quantizeCommand(io: Io): Command {
     )
     .option(
       "--eval-every <steps>",
-      "qat: steps between evaluations (default: a fifth)",
+      "qat: steps between evaluations (default: a tenth)",
       wholeNumber,
     )
     .option(
