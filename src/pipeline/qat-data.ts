@@ -8,7 +8,12 @@ import { prepareEvaluation, type EvaluationSettings, type Prepared } from "./eva
 import type { Host, OpenedModel } from "./host.js";
 import type { Teacher } from "./teacher.js";
 import { byDivergence, byMetric, holdOut } from "./qat-scoring.js";
-import { trainingData, type TrainingData, type TrainingSettings } from "./training-data.js";
+import {
+  trainingData,
+  withoutLabels,
+  type TrainingData,
+  type TrainingSettings,
+} from "./training-data.js";
 import type { Scoring } from "./training-run.js";
 
 export const QAT_LOSSES = ["task", "distill", "both"] as const;
@@ -93,6 +98,7 @@ export async function qatData(
   const byTask = (): Scoring => byMetric(held, teacher, outputs, options);
   // How close the float model is says more on a few hundred rows than how many of them are right.
   const isTaught = loss === "distill";
+  const asked = isTaught ? { ...held, task: withoutLabels(held.task) } : held;
   return {
     loss,
     task: prepared.task.name,
@@ -105,9 +111,9 @@ export async function qatData(
       first.batches(kinds[0] === "task" ? undefined : teacher),
       second?.batches(teacher),
     ),
-    scoring: isTaught ? byDivergence(held, teacher, first.terms, options) : byTask(),
+    scoring: isTaught ? byDivergence(asked, teacher, first.terms, options) : byTask(),
     guard: isTaught && evaluate !== undefined ? byTask() : undefined,
-    held,
+    held: asked,
     heldOut: evaluate === undefined,
   };
 }

@@ -233,3 +233,22 @@ test.each(CASES)(
     }
   },
 );
+
+test("texts alone teach embeddings: no pairs are asked for", async () => {
+  save((b, tokens) => b.output(b.op("last_hidden_state", "Identity", [tokens])), []);
+  const data = join(folder, "texts.jsonl");
+  writeFileSync(
+    data,
+    lines((r) => ({ text: says(r) }), 0, 96),
+  );
+  const task = "sentence-embedding";
+  const options = { data, task, samples: 32, trainSteps: 4, check: false } as const;
+  const { report } = await quantize(folder, {
+    ...options,
+    mode: "qat",
+    output: join(folder, "q.onnx"),
+  });
+  expect(report.training).toMatchObject({ loss: "distill", metric: "divergence", heldOut: true });
+  const scores = report.training?.scores.map(({ value }) => value ?? NaN) ?? [];
+  for (const score of scores) expect(score).toBeGreaterThan(0);
+});

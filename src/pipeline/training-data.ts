@@ -10,7 +10,7 @@ import { random } from "../runtime/random.js";
 import type { Feeds, Port, Session } from "../runtime/runtime.js";
 import type { TaskName } from "../tasks/read.js";
 import { poolingOf } from "../tasks/sentence-embedding.js";
-import type { Task } from "../tasks/task.js";
+import type { OutputRow, Task } from "../tasks/task.js";
 import type { LossTerm } from "../train/losses.js";
 import type { TrainingBatch, TrainingBatches } from "../train/training.js";
 import { prepareEvaluation, type EvaluationSettings } from "./evaluation.js";
@@ -150,10 +150,12 @@ function portsOf(graph: Graph): Pick<Session, "inputs" | "outputs"> {
 }
 
 /** A teacher is asked about any text: pairs of similar texts are texts of their own. */
-function withoutLabels(task: Task): Task {
+export function withoutLabels(task: Task): Task {
   if (task.name !== "sentence-embedding") return task;
   return {
     ...task,
+    // What a text alone is like, nobody asked.
+    predict: (rows: readonly OutputRow[]) => (rows.length === 2 ? task.predict(rows) : NaN),
     inputs: (record) =>
       "text" in record
         ? [record.text, record.textPair].flatMap((text) => (text === undefined ? [] : [{ text }]))
