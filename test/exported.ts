@@ -1,14 +1,17 @@
 // Training graphs beside the models that are exported from them: what both compute, value by value.
 import { exportModel } from "../src/graph/export.js";
 import { importModel } from "../src/graph/import.js";
+import type { Value } from "../src/graph/graph.js";
 import type { Model } from "../src/graph/model.js";
 import { inferTypes } from "../src/ops/infer.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { encodeModel } from "../src/onnx/writer.js";
+import type { Tensor } from "../src/onnx/tensor.js";
 import { floatsOf } from "../src/onnx/values.js";
 import { lowerPlan, type Planned } from "../src/pipeline/edition.js";
 import { quantizerGraph, type QuantizerGraph } from "../src/pipeline/quantizer-graph.js";
-import { findSites } from "../src/quant/sites.js";
+import { operandOf, type Operand } from "../src/quant/operands.js";
+import { findSites, type Site } from "../src/quant/sites.js";
 import type { Target } from "../src/targets/target.js";
 import { expandQuantizers } from "../src/train/expand-quantizers.js";
 import { foldBack } from "../src/train/fold-back.js";
@@ -35,6 +38,8 @@ export function startOf({ model, quantizers }: QuantizerGraph): Trained {
 export interface Difference {
   readonly name: string;
   readonly steps: number;
+  /** The same where all sites before it were given the training graph's operands: what it adds itself. */
+  readonly own: number;
   /** Share of its values that differ by more than a step. */
   readonly beyond: number;
 }
@@ -72,29 +77,45 @@ export async function compareWithExport(
     value.tensor = { ...value.tensor, data: { byteLength: bytes.length, read: () => bytes } };
   }
   const { plan, weights } = foldBack(model, made.plan, made.quantizers, trained);
-  lowerPlan(model, findSites(model), plan, target, { weights });
+  const sites = findSites(model);
+  const places = new Map(sites.map((site) => [site.name, placesIn(site)]));
+  lowerPlan(model, sites, plan, target, { weights });
   inferTypes(model);
   const count = model.graph.outputs.length;
-  const names = made.quantizers.activations
-    .map(({ name }) => name)
-    .filter((name) => isTappable(model, name) && isTappable(training, name));
-  for (const each of [model, training])
-    for (const name of new Set(names)) {
-      const value = each.graph.value(name);
-      if (value !== undefined) each.graph.addOutput(value);
-    }
+  // By the names that training knows; targets may give a layer with its bias another one.
+  const exported = new Map<string, string>();
+  for (const { name, readers } of made.quantizers.activations) {
+    const value = isTappable(model, name)
+      ? model.graph.value(name)
+      : readers
+          .map(({ site, operand }) => quantizedAt(model, places.get(site)?.[operand]))
+          .find((found) => found !== undefined);
+    if (value !== undefined && isTappable(training, name)) exported.set(name, value.name);
+  }
+  const outputOf = (each: Model, name: string): void => {
+    const value = each.graph.value(name);
+    if (value !== undefined && !value.isOutput) each.graph.addOutput(value);
+  };
+  for (const [name, own] of exported) {
+    outputOf(training, name);
+    outputOf(model, own);
+  }
   expandQuantizers(training);
-  const [expected, got] = [await run(training, feeds), await run(model, feeds)];
+  const tensors = await run(training, feeds);
+  const [expected, got] = [floatsIn(tensors), floatsIn(await run(model, feeds))];
+  const alone = floatsIn(await givenOperands(model, exported, feeds, tensors));
   const outputs = model.graph.outputs.slice(0, count).map(({ name }) => {
     const [a, b] = [expected(name), got(name)];
     return largest(a, b) / a.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   });
   const operands = made.quantizers.activations.flatMap(({ name, base, ratio }) => {
-    if (!names.includes(name)) return [];
+    const other = exported.get(name);
+    if (other === undefined) return [];
     const step = base * (trained.get(ratio ?? "")?.[0] ?? 1);
-    const [a, b] = [expected(name), got(name)];
+    const [a, b] = [expected(name), got(other)];
     const far = a.filter((v, i) => Math.abs(v - (b[i] ?? NaN)) > 1.001 * step).length;
-    return [{ name, steps: largest(a, b) / step, beyond: far / a.length }];
+    const own = largest(a, alone(other)) / step;
+    return [{ name, steps: largest(a, b) / step, own, beyond: far / a.length }];
   });
   return { operands, outputs: Math.max(...outputs), exported: model };
 }
@@ -104,16 +125,65 @@ function isTappable({ graph }: Model, name: string): boolean {
   return value?.producer !== undefined && value.dtype === "float32" && !value.isOutput;
 }
 
-async function run(model: Model, feeds: Feeds): Promise<(name: string) => Float32Array> {
+/** Runs the exported model with every operand that is read replaced by the training graph's: no difference is handed on from site to site. */
+function givenOperands(
+  model: Model,
+  exported: ReadonlyMap<string, string>,
+  feeds: Feeds,
+  tensors: Readonly<Record<string, Tensor>>,
+): Promise<Readonly<Record<string, Tensor>>> {
+  const cut = importModel(decodeModel(encodeModel(exportModel(model))));
+  inferTypes(cut);
+  const given: Record<string, Tensor> = {};
+  for (const [name, own] of exported) {
+    const [value, tensor] = [cut.graph.value(own), tensors[name]];
+    if (value === undefined || tensor === undefined) throw new Error(`no operand ${name}`);
+    const input = cut.graph.addInput(`${own}.given`, { dtype: tensor.dtype, shape: tensor.dims });
+    const read = [...value.uses].filter(({ kind }) => kind !== "output");
+    cut.graph.replaceUses(value, input, read);
+    given[input.name] = tensor;
+  }
+  return run(cut, { ...feeds, ...given });
+}
+
+interface Place {
+  readonly node: string;
+  readonly index: number;
+}
+
+/** Where a site's node reads its operands. */
+function placesIn(site: Site): Partial<Record<Operand, Place>> {
+  const of = (operand: Operand): Place | undefined => {
+    const value = operandOf(site, operand);
+    const index = site.node.inputs.indexOf(value);
+    return index < 0 ? undefined : { node: site.node.name, index };
+  };
+  const [activation, second] = [of("activation"), of("second")];
+  return { ...(activation && { activation }), ...(second && { second }) };
+}
+
+/** What is quantized before it is read at a place of an exported model. */
+function quantizedAt({ graph }: Model, place: Place | undefined): Value | undefined {
+  const node = [...graph.nodes()].find(({ name }) => place !== undefined && name === place.node);
+  const back = node?.input(place?.index ?? 0)?.producer;
+  const forth = back?.op === "DequantizeLinear" ? back.input(0)?.producer : undefined;
+  const value = forth?.op === "QuantizeLinear" ? forth.input(0) : undefined;
+  return value?.dtype === "float32" ? value : undefined;
+}
+
+function run(model: Model, feeds: Feeds): Promise<Readonly<Record<string, Tensor>>> {
   const copy = importModel(decodeModel(encodeModel(exportModel(model))));
   inferTypes(copy);
-  const results = await runModel(encodeModel(exportModel(copy)), feeds);
-  return (name) => {
-    const tensor = results[name];
+  return runModel(encodeModel(exportModel(copy)), feeds);
+}
+
+const floatsIn =
+  (tensors: Readonly<Record<string, Tensor>>) =>
+  (name: string): Float32Array => {
+    const tensor = tensors[name];
     if (tensor === undefined) throw new Error(`no output ${name}`);
     return floatsOf(tensor);
   };
-}
 
 function largest(a: Float32Array, b: Float32Array): number {
   return a.reduce((most, v, i) => Math.max(most, Math.abs(v - (b[i] ?? NaN))), 0);
