@@ -105,9 +105,10 @@ export async function beyond(
   return {
     ...scoring,
     async score(own, step) {
+      if (step === 0) return farthest;
       const value = await scoring.score(own, step);
-      // The start counts, and what is no closer than the start is not chosen in any case.
-      if (step === 0 || !(value > farthest)) return value;
+      // What is no closer than the start is not chosen in any case.
+      if (!(value > farthest)) return value;
       const isRefused =
         !isCloser(-value, -farthest) ||
         (guard !== undefined && !((await guard.score(own, step)) >= (least ?? NaN)));

@@ -71,7 +71,7 @@ export interface TrainLoopOptions extends OptimizerOptions {
   readonly patience?: number | undefined;
   /**
    * The score of the parameters as they are: higher is better. `session` is the forward pass of the trainable's graph (its inputs and
-   * outputs) with the parameters of the moment. With it the parameters of the best score are kept, those before the first step included.
+   * outputs) with the parameters of the moment, `step` the updates done. With it the parameters of the best score are kept, those before the first step included.
    */
   readonly evaluate?: ((session: Session, step: number) => Promise<number>) | undefined;
   /** Where a run's state is kept, so that one that was cut off is taken up again; undefined: nowhere. */
