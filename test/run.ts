@@ -79,9 +79,10 @@ export async function openSession(
       ? {}
       : { optimizedModelFilePath: options.saveOptimized }),
   };
-  return typeof model === "string"
-    ? ort.InferenceSession.create(model, settings)
-    : ort.InferenceSession.create(model, settings);
+  const create = (extra: Record<string, unknown>) =>
+    ort.InferenceSession.create(model as string, { ...settings, extra });
+  // Sums as the specification has them, also on CPUs whose own saturate; onnxruntime cannot where products share a weight.
+  return create({ session: { x64quantprecision: "1" } }).catch(() => create({}));
 }
 
 /** Runs a model (bytes or a path) once; feeds that the model does not take are left out. */

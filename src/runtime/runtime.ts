@@ -70,6 +70,11 @@ export interface SessionOptions {
    * graph is long it takes much more memory. Default true.
    */
   readonly memoryPatterns?: boolean;
+  /**
+   * Sums of 8-bit products: "exact" as the specification has them (the default; "native" where the runtime cannot), or "native" as the
+   * runtime makes them unasked. On x86-64 CPUs without VNNI the native ones are faster and saturate at 16 bits.
+   */
+  readonly integerSums?: "exact" | "native";
   /** Beginning of the path of the profile (JSON of trace events), written when the session is released. */
   readonly profilePrefix?: string;
   /** Further configuration of the runtime by its own keys, as `session.x64quantprecision`. */
