@@ -6,7 +6,7 @@ import { allRecords, openRecords } from "../src/data/record-files.js";
 import { readyFeeds } from "../src/data/ready-feeds.js";
 import { bytes } from "../src/report/format.js";
 import type { CalibrateReport } from "../src/report/report.js";
-import { random } from "../src/runtime/random.js";
+import { random } from "../src/math/random.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { columns, figure, type Bench } from "./bench.js";
 import { BERT_BASE, writeBert } from "./build-bert.js";

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { locateModel } from "../src/data/folder.js";
 import { quantize } from "../src/node.js";
-import { medianLatencies } from "../src/pipeline/latency.js";
+import { medianLatencies } from "../src/benchmark/latency.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import type { Session } from "../src/runtime/runtime.js";
 import { shared } from "../test/shared.js";

@@ -3,8 +3,8 @@ import { importModel } from "../src/graph/import.js";
 import { openModelFile } from "../src/onnx/files.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { inferTypes } from "../src/ops/infer.js";
-import { realsOf, signalToNoise } from "../src/pipeline/noise.js";
-import { syntheticFeeds, type FeedOptions } from "../src/runtime/inputs.js";
+import { realsOf, signalToNoise } from "../src/evaluate/snr.js";
+import { syntheticFeeds, type FeedOptions } from "../src/inputs/dummy-inputs.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import type { Feeds, RuntimeTensor } from "../src/runtime/runtime.js";
 

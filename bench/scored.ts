@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { readFolder } from "../src/data/folder.js";
 import { createTokenizer } from "../src/data/tokenize.js";
-import { evaluateModel } from "../src/pipeline/evaluate.js";
+import { evaluateModel } from "../src/evaluate/predictions.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { chooseTask } from "../src/tasks/choose.js";
 import { embeddingOf, poolingOf } from "../src/tasks/sentence-embedding.js";

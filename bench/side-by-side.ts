@@ -1,7 +1,7 @@
 // The table over all peers: seconds and memory to quantize, success, closeness, accuracy and latency, on the fine-tuned models and the zoo.
 import { mkdirSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { medianLatencies } from "../src/pipeline/latency.js";
+import { medianLatencies } from "../src/benchmark/latency.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { shared, sharedModels, zooGraphs } from "../test/shared.js";
 import { octavoQuantize } from "./base.js";

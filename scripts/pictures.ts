@@ -1,8 +1,8 @@
 // The pictures of docs/THEORY.md by name, drawn from what the demo model holds and what runs through it.
 import { estimateRange, type Estimator } from "../src/calibrate/estimators.js";
-import { roundAgainst, roundingOrder } from "../src/improve/rounding.js";
-import { smoothingScales } from "../src/improve/smooth-scales.js";
-import type { Matrix } from "../src/improve/products.js";
+import { roundAgainst, roundingOrder } from "../src/ptq/gptq/round-matrix.js";
+import { smoothingScales } from "../src/ptq/smoothing/scales.js";
+import type { Matrix } from "../src/ptq/products.js";
 import { asymmetric } from "../src/quant/affine.js";
 import { channelScales, FULL_RANGE } from "../src/quant/scales.js";
 import { ortNode } from "../src/runtime/ort-node.js";

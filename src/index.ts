@@ -28,8 +28,8 @@ export {
   requireFloat,
   type Planned,
   type PlanOptions,
-} from "./pipeline/edition.js";
-export { prepare, type Preparation } from "./pipeline/prepare.js";
+} from "./plan/plan-model.js";
+export { prepare, type Preparation } from "./plan/prepare.js";
 export { print } from "./graph/print.js";
 export { verify } from "./graph/verify.js";
 export { Graph, type Dim, type Node, type Value } from "./graph/graph.js";
@@ -52,4 +52,3 @@ export { reportPage } from "./report/page.js";
 export { parseReport, type PageReport, type Parsed } from "./report/schema.js";
 export type { SiteReport } from "./report/report.js";
 export * from "./errors.js";
-export * from "./errors-training.js";

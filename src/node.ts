@@ -7,8 +7,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { folderContent, locateModel, readFolder } from "./data/folder.js";
 import { openRecords } from "./data/record-files.js";
-import { CheckpointError } from "./errors-training.js";
-import { DataError, PlanError, StatisticsError } from "./errors.js";
+import { CheckpointError, DataError, PlanError, StatisticsError } from "./errors.js";
 import { codeOf, systemMessage } from "./onnx/file-source.js";
 import {
   openModelFile,
@@ -18,10 +17,10 @@ import {
   writeTextFile,
 } from "./onnx/files.js";
 import { compareModels } from "./pipeline/compare.js";
-import { evaluateFile } from "./pipeline/evaluation.js";
+import { evaluateFile } from "./pipeline/evaluate.js";
 import { exportTritonModel, type TritonExported } from "./pipeline/export-triton.js";
 import { benchmarkModels } from "./pipeline/benchmark.js";
-import type { Host } from "./pipeline/host.js";
+import type { Host } from "./host/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
 import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
 import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
@@ -36,7 +35,7 @@ import type {
   QuantizeOptions,
   ReportOptions,
   TrainOptions,
-} from "./pipeline/options.js";
+} from "./options/schemas.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
 import { pageOf, type Page } from "./pipeline/report.js";
 import { trainModel, type TrainedFile } from "./pipeline/train.js";
@@ -286,12 +285,11 @@ export function report(from: string, options: ReportOptions = {}): Page {
 }
 
 export * from "./errors.js";
-export * from "./errors-training.js";
 export {
   calibrationManifest,
   type ManifestKind,
   type ManifestOptions,
-} from "./pipeline/manifest.js";
+} from "./cluster/manifest.js";
 export type {
   BenchmarkOptions,
   CalibrateOptions,
@@ -303,7 +301,7 @@ export type {
   QuantizeOptions,
   ReportOptions,
   TrainOptions,
-} from "./pipeline/options.js";
+} from "./options/schemas.js";
 export type { TrainedFile } from "./pipeline/train.js";
 export type { Page } from "./pipeline/report.js";
 export type { CalibratedFile } from "./pipeline/calibrate.js";

@@ -6,7 +6,7 @@ import { encodeModel } from "../src/onnx/writer.js";
 import type { AttributeInput } from "../src/graph/attribute.js";
 import type { Model } from "../src/graph/model.js";
 import { ortNode } from "../src/runtime/ort-node.js";
-import { interpret } from "../src/runtime/reference/interpret.js";
+import { interpret } from "./oracles/reference/interpret.js";
 import { isRunnable, type RuntimeTensor, type SessionOptions } from "../src/runtime/runtime.js";
 import { toRuntime } from "../src/runtime/tensors.js";
 import { buildModel } from "./build.js";

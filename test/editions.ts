@@ -3,8 +3,8 @@ import { expect } from "vitest";
 import { importModel } from "../src/graph/import.js";
 import { openModelFile } from "../src/onnx/files.js";
 import { decodeModel } from "../src/onnx/reader.js";
-import { realsOf } from "../src/pipeline/noise.js";
-import { syntheticFeeds } from "../src/runtime/inputs.js";
+import { realsOf } from "../src/evaluate/snr.js";
+import { syntheticFeeds } from "../src/inputs/dummy-inputs.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { numbers, runModel, snr, type Feeds } from "./run.js";
 

@@ -8,13 +8,13 @@ import { decodeModel } from "../src/onnx/reader.js";
 import { encodeModel } from "../src/onnx/writer.js";
 import type { Tensor } from "../src/onnx/tensor.js";
 import { floatsOf } from "../src/onnx/values.js";
-import { lowerPlan, type Planned } from "../src/pipeline/edition.js";
-import { quantizerGraph, type QuantizerGraph } from "../src/pipeline/quantizer-graph.js";
+import { lowerPlan, type Planned } from "../src/plan/plan-model.js";
+import { quantizerGraph, type QuantizerGraph } from "../src/qat/quantizer-graph.js";
 import { operandOf, type Operand } from "../src/quant/operands.js";
 import { findSites, type Site } from "../src/quant/sites.js";
 import type { Target } from "../src/targets/target.js";
-import { expandQuantizers } from "../src/train/expand-quantizers.js";
-import { foldBack } from "../src/train/fold-back.js";
+import { expandQuantizers } from "../src/qat/expand-quantizers.js";
+import { foldBack } from "../src/qat/fold-back.js";
 import { runModel, type Feeds } from "./run.js";
 
 export type Trained = Map<string, Float32Array>;

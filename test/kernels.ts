@@ -2,7 +2,7 @@
 import { importModel } from "../src/graph/import.js";
 import type { ExternalData } from "../src/onnx/external.js";
 import { decodeModel } from "../src/onnx/reader.js";
-import { lintModel } from "../src/pipeline/lint.js";
+import { lintModel } from "../src/plan/lint-model.js";
 import { lintCpu } from "../src/targets/lint-cpu.js";
 import { openSession, optimizedByOrt } from "./run.js";
 

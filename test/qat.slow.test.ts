@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { importModel } from "../src/graph/import.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { tensorOf } from "../src/onnx/tensor.js";
-import { planModel } from "../src/pipeline/edition.js";
+import { planModel } from "../src/plan/plan-model.js";
 import { targetFor, type TargetName } from "../src/targets/all.js";
 import { choose, type GivenChoices } from "../src/targets/choices.js";
 import { noise } from "./build.js";

@@ -9,7 +9,7 @@ import { inspect, quantize, type QuantizeOptions } from "../src/node.js";
 import { openModelFile } from "../src/onnx/files.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { inferTypes } from "../src/ops/infer.js";
-import { syntheticFeeds } from "../src/runtime/inputs.js";
+import { syntheticFeeds } from "../src/inputs/dummy-inputs.js";
 import { lineOf, lowestRatio, runsAtTwoShapes } from "./editions.js";
 import { openvinoViolations } from "./openvino-rules.js";
 import { reference } from "./run.js";

@@ -6,7 +6,7 @@ import { verify } from "../src/graph/verify.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { tensorOf } from "../src/onnx/tensor.js";
 import { inferTypes } from "../src/ops/infer.js";
-import { lowerPlan, planModel } from "../src/pipeline/edition.js";
+import { lowerPlan, planModel } from "../src/plan/plan-model.js";
 import { choose, type GivenChoices } from "../src/targets/choices.js";
 import { tensorrt } from "../src/targets/tensorrt.js";
 

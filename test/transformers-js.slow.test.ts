@@ -9,7 +9,7 @@ import { configurationOf } from "../src/data/configuration.js";
 import { readFolder } from "../src/data/folder.js";
 import { createTokenizer } from "../src/data/tokenize.js";
 import { quantize } from "../src/node.js";
-import { predict } from "../src/pipeline/evaluate.js";
+import { predict } from "../src/evaluate/predictions.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { textClassification } from "../src/tasks/text-classification.js";
 import { hasShared, shared } from "./shared.js";

@@ -7,7 +7,7 @@ import { importModel } from "../src/graph/import.js";
 import { quantize } from "../src/node.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import type { Tensor } from "../src/onnx/tensor.js";
-import { syntheticFeeds } from "../src/runtime/inputs.js";
+import { syntheticFeeds } from "../src/inputs/dummy-inputs.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { ortWeb } from "../src/runtime/ort-web.js";
 import type { Runtime } from "../src/runtime/runtime.js";

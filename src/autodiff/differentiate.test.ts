@@ -1,6 +1,6 @@
 // Gradients of small graphs: shared values, broadcasting, side paths, and what has no gradient.
 import { expect, test } from "vitest";
-import { NoGradientError } from "../errors-training.js";
+import { NoGradientError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import { Graph, type Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";

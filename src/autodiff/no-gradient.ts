@@ -1,6 +1,6 @@
 // Why an operator has no gradient, and the error that says so of a node.
 import type { Node } from "../graph/graph.js";
-import { NoGradientError } from "../errors-training.js";
+import { NoGradientError } from "../errors.js";
 
 const CONTROL = "a gradient would have to pass through its body, and none is built for bodies";
 const CODES = "it computes with 8-bit codes, which have no derivative; train the float model";

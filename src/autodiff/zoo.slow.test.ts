@@ -1,6 +1,6 @@
 // Every exported graph of the zoo: loss and gradients are PyTorch's, as the exporter wrote them and in the form that training gives it.
 import { describe, expect, test } from "vitest";
-import { NoGradientError } from "../errors-training.js";
+import { NoGradientError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { verify } from "../graph/verify.js";

@@ -12,8 +12,8 @@ import type { DataRecord } from "../data/records.js";
 import { createTokenizer, type Encoded, type Tokenizer } from "../data/tokenize.js";
 import { DemoMissingError } from "../errors.js";
 import { quantize } from "../node.js";
-import { evaluateModel, predict, type Evaluated } from "../pipeline/evaluate.js";
-import { medianLatencies } from "../pipeline/latency.js";
+import { evaluateModel, predict, type Evaluated } from "../evaluate/predictions.js";
+import { medianLatencies } from "../benchmark/latency.js";
 import type { OnProgress } from "../report/progress.js";
 import {
   REPORT_VERSION,

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { random } from "../runtime/random.js";
+import { random } from "../math/random.js";
 import { evaluate, train, type TrainReport } from "../node.js";
 import { writeTrainingFiles, type TrainingFiles } from "../../test/training-files.js";
 

@@ -1,6 +1,6 @@
 // A fixed sample of a source of any size: drawn in one pass, with the memory of the sample.
 import { OptionError } from "../errors.js";
-import { random } from "../runtime/random.js";
+import { random } from "../math/random.js";
 import type { DataRecord, RecordSource } from "./records.js";
 
 export interface SampleOptions {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildModel, bytesOf, floats } from "../../test/build.js";
 import { OptionError, RuntimeFailedError } from "../errors.js";
 import { benchmark } from "../node.js";
-import { parseShape } from "./benchmark-inputs.js";
+import { parseShape } from "../benchmark/benchmark-inputs.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** 128 positions. */

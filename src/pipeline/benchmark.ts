@@ -4,11 +4,17 @@ import type { BenchmarkedModel, BenchmarkReport, TimingReport } from "../report/
 import { parseReport } from "../report/schema.js";
 import { REPORT_VERSION } from "../report/report.js";
 import type { Runtime, Session } from "../runtime/runtime.js";
-import { shapeName, shapesFor, subjectOf, type Shape, type Subject } from "./benchmark-inputs.js";
+import {
+  shapeName,
+  shapesFor,
+  subjectOf,
+  type Shape,
+  type Subject,
+} from "../benchmark/benchmark-inputs.js";
 import { commandLine } from "./command-line.js";
-import type { Host } from "./host.js";
-import { interleavedLatencies, median, pairedRatio, quantile } from "./latency.js";
-import { benchmarkSchema, checkOptions, type BenchmarkOptions } from "./options.js";
+import type { Host } from "../host/host.js";
+import { interleavedLatencies, median, pairedRatio, quantile } from "../benchmark/latency.js";
+import { benchmarkSchema, checkOptions, type BenchmarkOptions } from "../options/schemas.js";
 
 type Settings = ReturnType<typeof checkOptions<typeof benchmarkSchema>>;
 

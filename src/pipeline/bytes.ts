@@ -9,7 +9,7 @@ import type { SiteReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
 import { floatTarget, targetFor, type TargetName } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
-import { lowerPlan, planModel, type PlanOptions } from "./edition.js";
+import { lowerPlan, planModel, type PlanOptions } from "../plan/plan-model.js";
 
 export interface QuantizeBytesOptions extends Partial<Omit<PlanOptions, "mode">> {
   readonly mode?: Mode;

@@ -11,12 +11,14 @@ import { findSites } from "../quant/sites.js";
 import { REPORT_VERSION, type CalibrateReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
 import { targetFor } from "../targets/all.js";
-import { calibrateSites, operandsOf } from "./calibration.js";
-import { checkpointFor, type Checkpoint } from "./checkpoint.js";
-import type { Host } from "./host.js";
-import { calibrateSchema, checkOptions, type CalibrateOptions } from "./options.js";
-import { readGraph } from "./read.js";
-import { dataOptions, nonFiniteWarnings, prepareCalibrated } from "./calibrated.js";
+import { calibrateSites, operandsOf } from "../calibrate/calibrate-sites.js";
+import { checkpointFor, type Checkpoint } from "../calibrate/checkpoint.js";
+import type { Host } from "../host/host.js";
+import { calibrateSchema, checkOptions, type CalibrateOptions } from "../options/schemas.js";
+import { readGraph } from "../host/read-graph.js";
+import { dataOptions } from "../calibrate/calibrate-sites.js";
+import { prepareCalibrated } from "../plan/prepare-calibrated.js";
+import { nonFiniteWarnings } from "./plan-from-data.js";
 
 export interface CalibratedFile {
   readonly path: string;

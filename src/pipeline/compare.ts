@@ -7,20 +7,20 @@ import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type ChangeReport, type CompareReport } from "../report/report.js";
 import type { Port, Session } from "../runtime/runtime.js";
 import type { OutputRow, Task } from "../tasks/task.js";
-import { aloneErrors } from "./alone.js";
-import { checkFeeds } from "./check.js";
+import { aloneErrors } from "../ptq/sensitivity/sites.js";
+import { checkFeeds } from "../evaluate/check.js";
 import {
   changeBetween,
   prepareEvaluation,
   type EvaluationSettings,
   type Prepared,
-} from "./evaluation.js";
-import type { Host, OpenedModel } from "./host.js";
-import { checkOptions, compareSchema, type CompareOptions } from "./options.js";
-import { compareOutputs, outputErrors, type OutputErrors } from "./outputs.js";
-import { readGraph } from "./read.js";
-import { feedsFor, rowsFor } from "./rows.js";
-import { siteErrors, type FeedPair } from "./site-errors.js";
+} from "../evaluate/score.js";
+import type { Host, OpenedModel } from "../host/host.js";
+import { checkOptions, compareSchema, type CompareOptions } from "../options/schemas.js";
+import { compareOutputs, outputErrors, type OutputErrors } from "../evaluate/outputs.js";
+import { readGraph } from "../host/read-graph.js";
+import { feedsFor, rowsFor } from "../evaluate/rows.js";
+import { siteErrors, type FeedPair } from "../evaluate/site-errors.js";
 
 type Settings = EvaluationSettings & {
   readonly siteRows: number;

@@ -6,12 +6,12 @@ import { decodeModel } from "../onnx/reader.js";
 import { inferTypes } from "../ops/infer.js";
 import { quantizedForm } from "../quant/already.js";
 import { REPORT_VERSION, type ExportTritonReport } from "../report/report.js";
-import { maxLengthOf } from "../runtime/length.js";
+import { maxLengthOf } from "../inputs/length.js";
 import { requestCommand, startCommand, type Serving } from "../targets/triton-commands.js";
 import { fedInputs, foreignToTensorrt, tritonConfig, tritonModel } from "../targets/triton.js";
 import { trtexecCommand } from "../targets/trtexec.js";
-import type { Host, OpenedModel } from "./host.js";
-import { checkOptions, exportTritonSchema, type ExportTritonOptions } from "./options.js";
+import type { Host, OpenedModel } from "../host/host.js";
+import { checkOptions, exportTritonSchema, type ExportTritonOptions } from "../options/schemas.js";
 
 export interface TritonExported {
   /** The model repository. */

@@ -7,12 +7,12 @@ import { REPORT_VERSION, type InspectReport, type ValueReport } from "../report/
 import { choose } from "../targets/choices.js";
 import { floatTarget, targetFor, usualMode } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
-import { planModel } from "./edition.js";
-import type { Host } from "./host.js";
-import { lintModel } from "./lint.js";
-import { checkOptions, inspectSchema, type InspectOptions } from "./options.js";
-import { requireOneForm } from "./weight-options.js";
-import { readGraph } from "./read.js";
+import { planModel } from "../plan/plan-model.js";
+import type { Host } from "../host/host.js";
+import { lintModel } from "../plan/lint-model.js";
+import { checkOptions, inspectSchema, type InspectOptions } from "../options/schemas.js";
+import { requireOneForm } from "../options/weight-options.js";
+import { readGraph } from "../host/read-graph.js";
 
 /** Calibration is assumed to see every input: what it saw does not decide where a site runs. */
 const CALIBRATED = { min: -1, max: 1 };

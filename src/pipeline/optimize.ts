@@ -2,13 +2,13 @@
 import { exportModel } from "../graph/export.js";
 import { REPORT_VERSION, type OptimizeReport } from "../report/report.js";
 import { floatTarget } from "../targets/all.js";
-import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
-import { requireFloat } from "./edition.js";
-import type { Host } from "./host.js";
-import { checkOptions, optimizeSchema, type OptimizeOptions } from "./options.js";
-import { prepare } from "./prepare.js";
+import { checkEdition, checkFeeds, checkWarnings } from "../evaluate/check.js";
+import { requireFloat } from "../plan/plan-model.js";
+import type { Host } from "../host/host.js";
+import { checkOptions, optimizeSchema, type OptimizeOptions } from "../options/schemas.js";
+import { prepare } from "../plan/prepare.js";
 import { undoOnFailure } from "./quantize.js";
-import { readGraph } from "./read.js";
+import { readGraph } from "../host/read-graph.js";
 
 export interface Optimized {
   readonly path: string;

@@ -8,7 +8,7 @@ import { run } from "../cli/run.js";
 import { OctavoError } from "../errors.js";
 import { quantize, type QuantizeOptions } from "../node.js";
 import { ortNode } from "../runtime/ort-node.js";
-import { rateFor } from "./qat.js";
+import { rateFor } from "../qat/train-planned.js";
 
 const folder = mkdtempSync(join(tmpdir(), "octavo-qat-"));
 const at = (...names: string[]) => join(folder, ...names);

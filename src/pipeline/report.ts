@@ -3,8 +3,8 @@ import { DataError, OptionError } from "../errors.js";
 import { reportJson } from "../report/json.js";
 import { reportPage } from "../report/page.js";
 import { parseReport, type PageReport } from "../report/schema.js";
-import type { Host } from "./host.js";
-import { checkOptions, reportSchema, type ReportOptions } from "./options.js";
+import type { Host } from "../host/host.js";
+import { checkOptions, reportSchema, type ReportOptions } from "../options/schemas.js";
 
 export interface Page {
   /** The file that was written. */

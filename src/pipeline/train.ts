@@ -1,5 +1,5 @@
 // The verb train: fine-tunes a model on labelled data, or by a teacher, and writes it in the form in which its exporter wrote it.
-import { NothingToTrainError, WeightPatternError } from "../errors-training.js";
+import { NothingToTrainError, WeightPatternError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import type { Graph } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
@@ -12,19 +12,19 @@ import { trainLoop } from "../train/loop.js";
 import type { Parameter } from "../train/parameters.js";
 import type { Trained } from "../train/training.js";
 import { commandLine } from "./command-line.js";
-import { requireFloat } from "./edition.js";
-import { evaluationOf } from "./evaluation.js";
-import type { Host, OpenedModel } from "./host.js";
-import { checkOptions, trainSchema, type TrainOptions } from "./options.js";
-import { globOf } from "./patterns.js";
+import { requireFloat } from "../plan/plan-model.js";
+import { evaluationOf } from "../evaluate/score.js";
+import type { Host, OpenedModel } from "../host/host.js";
+import { checkOptions, trainSchema, type TrainOptions } from "../options/schemas.js";
+import { globOf } from "../plan/patterns.js";
 import { undoOnFailure } from "./quantize.js";
-import { readGraph } from "./read.js";
+import { readGraph } from "../host/read-graph.js";
 import { reportFile, requireReportName } from "./report.js";
-import { checkpointStore, statePath } from "./training-checkpoint.js";
-import { putWeights, type Copy } from "./training-copies.js";
-import { trainingData, type TrainingData } from "./training-data.js";
-import { finishTraining, trainingGraph } from "./training-graph.js";
-import { curveOf, loopOptions, scoringOf, type Scoring } from "./training-run.js";
+import { checkpointStore, statePath } from "../train/state-file.js";
+import { putWeights, type Copy } from "../train/shared-matrices.js";
+import { trainingData, type TrainingData } from "../train/batches.js";
+import { finishTraining, trainingGraph } from "../train/training-graph.js";
+import { curveOf, loopOptions, scoringOf, type Scoring } from "../train/run.js";
 
 export interface TrainedFile {
   readonly path: string;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { random } from "../runtime/random.js";
+import { random } from "../math/random.js";
 import {
   channelScales,
   encodeChannels,

@@ -2,7 +2,7 @@
 import { intervalChart, type Estimate, type Tone } from "./charts.js";
 import { counted, decibels, grouped, percent } from "./format.js";
 import { html, htmlTable, NOTHING, type Html, type HtmlColumn } from "./html.js";
-import { card, section, type PageData } from "./page-parts.js";
+import { card, section, type PageData } from "./page-frame.js";
 import type {
   AgreementReport,
   ChangeReport,

@@ -3,7 +3,7 @@ import { modelNames, ratioText, shapeText } from "./benchmark-text.js";
 import { barChart, type Tone } from "./charts.js";
 import { bytes, counted, grouped, seconds } from "./format.js";
 import { html, htmlTable, NOTHING, type Html } from "./html.js";
-import { section, type PageData } from "./page-parts.js";
+import { section, type PageData } from "./page-frame.js";
 import type { BenchmarkReport, TimingReport } from "./report.js";
 import { shorten } from "./table.js";
 

@@ -2,7 +2,7 @@
 import { dotChart, histogramChart, type Dot, type Tone } from "./charts.js";
 import { decibels, grouped, percent } from "./format.js";
 import { folded, html, htmlTable, nameHtml, NOTHING, type Html } from "./html.js";
-import { legend, section, type PageData } from "./page-parts.js";
+import { legend, section, type PageData } from "./page-frame.js";
 import type { ActivationReport, ClippedReport, SiteErrorReport } from "./report.js";
 
 /** Histograms that are drawn: the page stays small, whatever the model. */

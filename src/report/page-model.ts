@@ -2,7 +2,7 @@
 import { barChart, stackChart, type Tone } from "./charts.js";
 import { bytes, counted, decibels, grouped, percent, seconds, shape } from "./format.js";
 import { folded, html, htmlTable, NOTHING, type Html } from "./html.js";
-import { legend, section, type PageData } from "./page-parts.js";
+import { legend, section, type PageData } from "./page-frame.js";
 import type { CalibrationReport, PartReport, QuantizeReport, SiteReport } from "./report.js";
 import { groupSites, totals } from "./sites.js";
 import { rewrites, RUNS } from "./words.js";

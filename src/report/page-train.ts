@@ -2,7 +2,7 @@
 import { counted, grouped, seconds } from "./format.js";
 import { html, NOTHING, type Html } from "./html.js";
 import { lineChart } from "./line-chart.js";
-import { section, type PageData } from "./page-parts.js";
+import { section, type PageData } from "./page-frame.js";
 import type { CurvePointReport, QatReport, TrainReport } from "./train.js";
 
 export function trainSection({ train, quantize }: PageData): Html {

@@ -4,7 +4,7 @@ import { errorSection, rangeSection } from "./page-errors.js";
 import { accuracySection, checkSection, metricCards } from "./page-accuracy.js";
 import { layersSection, sizeSection, stepsSection } from "./page-model.js";
 import { trainSection } from "./page-train.js";
-import { card, pageData, section, type PageData } from "./page-parts.js";
+import { card, pageData, section, type PageData } from "./page-frame.js";
 import { bytes, counted, decibels, percent, seconds } from "./format.js";
 import { shorten } from "./table.js";
 import { html, NOTHING, type Html } from "./html.js";

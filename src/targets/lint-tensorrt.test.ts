@@ -4,7 +4,7 @@ import type { Value } from "../graph/graph.js";
 import { importModel } from "../graph/import.js";
 import { decodeModel } from "../onnx/reader.js";
 import { tensorOf } from "../onnx/tensor.js";
-import { lintModel } from "../pipeline/lint.js";
+import { lintModel } from "../plan/lint-model.js";
 import { lintTensorrt } from "./lint-tensorrt.js";
 
 interface Form {

@@ -10,11 +10,11 @@ import { verify } from "../graph/verify.js";
 import { decodeModel } from "../onnx/reader.js";
 import { tensorOf, type Tensor } from "../onnx/tensor.js";
 import { inferTypes } from "../ops/infer.js";
-import { fates, lowerPlan, makePlan } from "../pipeline/edition.js";
+import { fates, lowerPlan, makePlan } from "../plan/plan-model.js";
 import { quantizeBytes } from "../pipeline/bytes.js";
 import { quantizedForm } from "../quant/already.js";
 import { findSites } from "../quant/sites.js";
-import { interpret } from "../runtime/reference/interpret.js";
+import { interpret } from "../../test/oracles/reference/interpret.js";
 import { cpu } from "./cpu.js";
 import type { LoweringOptions } from "./target.js";
 

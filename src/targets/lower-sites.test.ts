@@ -10,7 +10,7 @@ import { importModel } from "../graph/import.js";
 import { decodeModel } from "../onnx/reader.js";
 import { tensorOf } from "../onnx/tensor.js";
 import { inferTypes } from "../ops/infer.js";
-import { lowerPlan, makePlan, type PlanOptions } from "../pipeline/edition.js";
+import { lowerPlan, makePlan, type PlanOptions } from "../plan/plan-model.js";
 import { quantizedForm } from "../quant/already.js";
 import type { Plan } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";

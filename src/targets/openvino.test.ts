@@ -8,7 +8,7 @@ import { verify } from "../graph/verify.js";
 import { decodeModel } from "../onnx/reader.js";
 import { tensorOf } from "../onnx/tensor.js";
 import { inferTypes } from "../ops/infer.js";
-import { lowerPlan, planModel } from "../pipeline/edition.js";
+import { lowerPlan, planModel } from "../plan/plan-model.js";
 import { findSites } from "../quant/sites.js";
 import type { SiteReport } from "../report/report.js";
 import { choose, type GivenChoices } from "./choices.js";

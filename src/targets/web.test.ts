@@ -5,7 +5,7 @@ import { importModel } from "../graph/import.js";
 import type { Model } from "../graph/model.js";
 import { decodeModel } from "../onnx/reader.js";
 import { tensorOf, type Tensor } from "../onnx/tensor.js";
-import { lowerPlan, planModel } from "../pipeline/edition.js";
+import { lowerPlan, planModel } from "../plan/plan-model.js";
 import type { Mode, WeightForm } from "../quant/plan.js";
 import { ortWeb } from "../runtime/ort-web.js";
 import { fromRuntime, toRuntime } from "../runtime/tensors.js";

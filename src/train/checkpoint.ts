@@ -1,5 +1,5 @@
 // The state of a run as tensors and texts, and back: what was interrupted goes on as if it never had been.
-import { CheckpointError } from "../errors-training.js";
+import { CheckpointError } from "../errors.js";
 import type { RuntimeTensor } from "../runtime/runtime.js";
 import { KINDS, type Kind, type StoredParameter } from "./store.js";
 import type { CurvePoint, TrainingState } from "./training.js";

@@ -1,5 +1,5 @@
 // The loop of training, of `train` and of QAT alike: batches in, updates, evaluations, checkpoints; the best parameters out.
-import { CheckpointError, LossNotFiniteError } from "../errors-training.js";
+import { CheckpointError, LossNotFiniteError } from "../errors.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { restore, stateOf, type Progressing } from "./checkpoint.js";
 import { addRest, gradientNorm, MOMENTS, update } from "./optimizer.js";

@@ -1,0 +1,227 @@
+// Calibration as a step: the float model over a sample of data, listened to at the inputs of its sites; statistics out.
+import { calibrate } from "./calibrate.js";
+import { emptyStatistics, type Statistics, type StatisticsOptions } from "./statistics-file.js";
+import { tapModel } from "./taps.js";
+import { unitsIn } from "./units.js";
+import type { RunBatch, RunBatches } from "../data/run-batches.js";
+import { exportModel } from "../graph/export.js";
+import type { Model } from "../graph/model.js";
+import { operandOf, UNIT } from "../quant/operands.js";
+import type { Site } from "../quant/sites.js";
+import type { Port } from "../runtime/runtime.js";
+import type { AttentionChoice, ResidualChoice, Target } from "../targets/target.js";
+import {
+  drawnBatches,
+  sampledBatches,
+  workOf,
+  type RowCounts,
+  type SampleOptions,
+  type WorkOptions,
+} from "./calibration-work.js";
+import { tapsOf } from "./clipping.js";
+import type { Checkpoint } from "./checkpoint.js";
+import type { Host, OpenedModel } from "../host/host.js";
+
+export interface CalibrationOptions extends Omit<WorkOptions, "batchTokens"> {
+  /** Setting outliers apart names tensors and changes them: statistics of one setting do not fit the other. */
+  readonly outliers: boolean;
+  /** Which operands beside the inputs of layers are listened to. */
+  readonly attention: AttentionChoice;
+  readonly residual: ResidualChoice;
+  /** What is kept of the run while it lasts. */
+  readonly checkpoint?: Checkpoint | undefined;
+}
+
+/** What decides the tensors that are listened to, by name and content. */
+export type TapOptions = Pick<CalibrationOptions, "outliers" | "attention" | "residual">;
+
+type DataOptions = Omit<SampleOptions, "batchTokens" | "samples">;
+
+export interface Calibrated extends RowCounts {
+  readonly statistics: Statistics;
+  /** Of what was run: of all data, a sample. Drawn when it is called. */
+  readonly batches: () => Promise<RunBatches>;
+  /** Units that an earlier run had done. */
+  readonly resumed: number;
+}
+
+/**
+ * The values that a static plan may need ranges of, by name, each with the first site that reads it: the inputs of all layers, and what the
+ * target's proposals ask for beside them.
+ */
+export function operandsOf(
+  sites: readonly Site[],
+  target: Target,
+  { attention, residual }: TapOptions,
+): Map<string, Site> {
+  const readers = new Map<string, Site>();
+  const add = (name: string, site: Site): void => {
+    if (!readers.has(name)) readers.set(name, site);
+  };
+  for (const site of sites) {
+    if (site.kind === "linear" && !site.constantInput) add(site.activation.name, site);
+    target.propose(site, "static", {
+      reduceRange: false,
+      embeddings: true,
+      attention,
+      residual,
+      rangeOf(of, operand = "activation") {
+        const value = operandOf(of, operand);
+        if (value !== undefined) add(value.name, of);
+        return UNIT;
+      },
+    });
+  }
+  return readers;
+}
+
+/** The values of all taps of a batch are held at once, by the runtime and as its results: bytes that they may take, and tokens of a batch at most. */
+const HELD_BYTES = 64e6;
+const MOST_TOKENS = 1024;
+/** What a length is that the graph leaves open. */
+const LENGTH = 128;
+
+/** Tokens of a batch, by the sizes of the values that are listened to: the same for a model on every machine. */
+function tokensAtOnce({ graph }: Model, names: readonly string[]): number {
+  let elements = 0;
+  for (const name of names) {
+    const [, ...dims] = graph.value(name)?.shape ?? [];
+    elements += dims.reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : LENGTH), 1);
+  }
+  const bytesPerToken = (4 * elements) / LENGTH;
+  return Math.max(LENGTH, Math.min(MOST_TOKENS, Math.floor(HELD_BYTES / bytesPerToken)));
+}
+
+/**
+ * Statistics of the values of these names. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
+ * and tokenizer throw, StatisticsError, RuntimeFailedError, and the reason of an abort.
+ */
+export async function calibrateSites(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  names: readonly string[],
+  options: CalibrationOptions,
+): Promise<Calibrated> {
+  const batchTokens = tokensAtOnce(model, names);
+  const work = await workOf(host, file, portsOf(model), { ...options, batchTokens });
+  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
+  const taps = tapsOf(
+    model,
+    names.filter((name) => !untapped.has(name)),
+  );
+  const temporary = host.writeTemporary(exportModel(model), file.external);
+  const { checkpoint, signal } = options;
+  try {
+    const facts = {
+      model: host.fingerprint(file),
+      options: { ...decisive(options), data: work.digest },
+      units: work.units,
+    };
+    const empty = emptyStatistics(
+      facts,
+      taps.map(({ name }) => name),
+    );
+    const begun = checkpoint?.resume(empty, (unit) => work.owns(unit)) ?? empty;
+    const complete = (statistics: Statistics): Statistics => ({
+      ...statistics,
+      covered: work.covered(statistics.covered),
+    });
+    const statistics = await calibrate({
+      runtime: host.runtime,
+      model: temporary.path,
+      taps,
+      batches: work.batches,
+      statistics: begun,
+      onUnit: (_, seen) => checkpoint?.offer(() => complete(seen)),
+      signal,
+    });
+    return {
+      statistics: complete(statistics),
+      batches: () => work.sample(),
+      resumed: unitsIn(begun.covered),
+      ...work.counts(),
+    };
+  } catch (error) {
+    if (signal?.aborted === true) checkpoint?.flush();
+    throw error;
+  } finally {
+    temporary.release();
+  }
+}
+
+/** All that decides what the batches hold and what the tensors are. */
+function decisive(options: CalibrationOptions): StatisticsOptions {
+  const { samples, seed, maxLength, outliers, attention, residual } = options;
+  return {
+    samples,
+    seed,
+    maxLength: maxLength ?? null,
+    outliers,
+    attention,
+    residual,
+  };
+}
+
+/**
+ * The batches that a calibration of these names in `model` would have for what follows it: the sample, or one of all data. Drawn when it is called,
+ * of `model` as it is now. What is called throws what data and tokenizer throw.
+ */
+export function drawFor(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  names: readonly string[],
+  options: Omit<SampleOptions, "batchTokens">,
+): () => Promise<RunBatches> {
+  const batchTokens = tokensAtOnce(model, names);
+  const inputs = portsOf(model);
+  return () => drawnBatches(host, file, inputs, { ...options, batchTokens });
+}
+
+/** Rows that the check runs, of another draw than those that calibration saw. */
+const CHECK_ROWS = 16;
+
+/** A few rows of the data, each a batch by itself, for the check. Throws what data and tokenizer throw. */
+export async function rowsForCheck(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  options: DataOptions,
+): Promise<RunBatch[]> {
+  const drawn = { ...options, samples: CHECK_ROWS, seed: options.seed + 1 };
+  const { batches } = await sampledBatches(host, file, portsOf(model), drawn, 1);
+  return [...batches];
+}
+
+function portsOf({ graph }: Model): Port[] {
+  return graph.inputs
+    .filter((value) => value.tensor === undefined)
+    .map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+}
+
+/** Where texts come from and how they are read, as the user says it. */
+export interface DataSettings {
+  readonly data?: string | readonly string[] | undefined;
+  readonly seed: number;
+  readonly maxLength?: number | undefined;
+  readonly textColumn?: string | undefined;
+  readonly pairColumn?: string | undefined;
+  readonly tokensColumn?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The same for the step that reads them. */
+export function dataOptions(
+  settings: DataSettings,
+  data: string | readonly string[],
+): Omit<CalibrationOptions, "samples" | "onProgress" | keyof TapOptions> {
+  const { seed, maxLength, signal, textColumn, pairColumn, tokensColumn } = settings;
+  return {
+    data: typeof data === "string" ? [data] : data,
+    columns: { text: textColumn, textPair: pairColumn, tokens: tokensColumn },
+    seed,
+    maxLength,
+    signal,
+  };
+}

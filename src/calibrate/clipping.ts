@@ -1,0 +1,145 @@
+// Whether data stays within the ranges of a plan: the share of values beyond them, per operand of a site, as the float model computes them.
+import { detectMask, tapModel, type Tap } from "./taps.js";
+import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
+import { exportModel } from "../graph/export.js";
+import type { Model } from "../graph/model.js";
+import { isProbability, operandOf, OPERANDS, UNIT, type Operand } from "../quant/operands.js";
+import type { ActivationSpec, Plan, Range } from "../quant/plan.js";
+import type { Site } from "../quant/sites.js";
+import type { ClippedReport } from "../report/report.js";
+import type { Host, OpenedModel } from "../host/host.js";
+
+/** Beyond this share a site is a warning. */
+const MUCH = 0.001;
+
+/** Where a graph is listened to for values that are laid out [batch, length, …] in some way. */
+export function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
+  const mask = graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  return names.map((name) => ({
+    name,
+    masked: detectMask(graph.value(name)?.shape, mask?.shape),
+  }));
+}
+
+/**
+ * For each operand of a site with a range found beforehand, the share of its values outside what its codes hold, in the order of the sites.
+ * `model`: as the plan's sites were found in it, smoothed and not lowered yet; it is left as it was. Padding does not count. Operands that cannot
+ * be listened to (inside bodies), and probabilities, which are in their range by nature, are left out. Throws RuntimeFailedError, StatisticsError,
+ * and the reason of an abort.
+ */
+export async function clippedShares(
+  host: Host,
+  file: OpenedModel,
+  model: Model,
+  planned: { readonly sites: readonly Site[]; readonly plan: Plan },
+  batches: Iterable<CalibrationUnit>,
+  signal?: AbortSignal,
+): Promise<ClippedReport[]> {
+  const ranged = planned.sites.flatMap((site) => rangedIn(site, planned.plan));
+  const names = [...new Set(ranged.map(({ name }) => name))];
+  const own = model.graph.outputs.length;
+  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
+  const taps = tapsOf(
+    model,
+    names.filter((name) => !untapped.has(name)),
+  );
+  if (taps.length === 0) return [];
+  // Sites that read the same value with the same range are counted once.
+  const tallies = new Map(ranged.map((each) => [keyOf(each), new Tally(each)]));
+  const temporary = host.writeTemporary(exportModel(model), file.external);
+  model.graph.truncateOutputs(own);
+  try {
+    const run = { runtime: host.runtime, model: temporary.path, taps, batches, signal };
+    await visitTaps(run, (_, seen) => {
+      const byName = new Map(seen.map((tap) => [tap.name, tap]));
+      for (const tally of tallies.values()) tally.add(byName.get(tally.name));
+    });
+  } finally {
+    temporary.release();
+  }
+  return ranged.flatMap((each) => {
+    const { outside = 0, count = 0 } = tallies.get(keyOf(each)) ?? {};
+    const { site, operand } = each;
+    return count === 0 ? [] : [{ site, operand, share: outside / count }];
+  });
+}
+
+/** What the user must not overlook. */
+export function clippingWarnings(clipped: readonly ClippedReport[]): string[] {
+  const much = clipped.filter(({ share }) => share > MUCH);
+  const [worst] = much.toSorted((a, b) => b.share - a.share);
+  if (worst === undefined) return [];
+  const count = new Set(much.map(({ site }) => site)).size;
+  const many = count === 1 ? "1 site leaves" : `${count} sites leave`;
+  return [
+    `${many} the calibrated range on rows of the data that calibration has not seen: ${percent(worst.share)} of the values at ` +
+      `"${worst.site}", where at most ${percent(MUCH)} is expected. Calibrate with more rows, or with texts like those that will come.`,
+  ];
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toPrecision(2)} %`;
+}
+
+interface Ranged {
+  readonly site: string;
+  readonly operand: Operand;
+  /** Of the value. */
+  readonly name: string;
+  readonly range: Range;
+}
+
+function rangedIn(site: Site, { sites }: Plan): Ranged[] {
+  const plan = sites.get(site.name);
+  if (plan?.quantize !== true) return [];
+  return OPERANDS.flatMap((operand) => {
+    const [value, spec] = [operandOf(site, operand), plan[operand]];
+    const range = spec && heldBy(spec);
+    if (value === undefined || range === undefined) return [];
+    const within = range.min <= UNIT.min && range.max >= UNIT.max;
+    return within && isProbability(value)
+      ? []
+      : [{ site: site.name, operand, name: value.name, range }];
+  });
+}
+
+/** What codes of that form represent: symmetric ones as much on either side as on the larger. */
+function heldBy({ dtype, symmetric, range }: ActivationSpec): Range | undefined {
+  if (range === "dynamic") return undefined;
+  if (symmetric !== true) return range;
+  if (dtype === "uint8") return { min: 0, max: range.max };
+  const reach = Math.max(-range.min, range.max);
+  return { min: -reach, max: reach };
+}
+
+function keyOf({ name, range: { min, max } }: Ranged): string {
+  return `${min} ${max} ${name}`;
+}
+
+class Tally {
+  readonly name: string;
+  readonly #range: Range;
+  outside = 0;
+  count = 0;
+
+  constructor({ name, range }: Ranged) {
+    this.name = name;
+    this.#range = range;
+  }
+
+  add(seen: SeenTap | undefined): void {
+    if (seen === undefined) return;
+    const { data, rows } = seen;
+    const { min, max } = this.#range;
+    const size = rows === undefined ? data.length : data.length / rows.length;
+    for (let at = 0, row = 0; at < data.length; at += size, row++) {
+      if (rows?.[row] === 0) continue;
+      for (let i = at; i < at + size; i++) {
+        const x = data[i] as number;
+        // A NaN is in no range.
+        if (!(x >= min && x <= max)) this.outside++;
+      }
+      this.count += size;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// What each step of a quantization gave: the edition is made again without it, and checked on the same inputs.
+import type { CalibrationReport, StepReport } from "../report/report.js";
+import type { Host } from "../host/host.js";
+import type { QuantizeOptions } from "../options/schemas.js";
+
+interface Step {
+  readonly name: StepReport["step"];
+  /** The options that leave it out. */
+  readonly without: QuantizeOptions;
+  readonly applied: (calibration: CalibrationReport | undefined, outliers: number) => boolean;
+}
+
+const STEPS: readonly Step[] = [
+  {
+    name: "outlier channels",
+    without: { outliers: false },
+    applied: (_, outliers) => outliers > 0,
+  },
+  {
+    name: "smoothing",
+    without: { smooth: false },
+    applied: (calibration) => (calibration?.smoothed ?? 0) > 0,
+  },
+  {
+    name: "rounding",
+    without: { round: false },
+    applied: (calibration) => (calibration?.rounded ?? 0) > 0,
+  },
+  {
+    name: "bias correction",
+    without: { correct: false },
+    applied: (calibration) => (calibration?.corrected ?? 0) > 0,
+  },
+  {
+    name: "two terms",
+    without: { accuracy: "default" },
+    applied: (calibration) => (calibration?.twoTerms ?? 0) > 0,
+  },
+];
+
+/** What was done, and how it is done again: into a file of its own; resolves to the lowest signal-to-noise ratio of the check, dB. */
+export interface Done {
+  readonly calibration: CalibrationReport | undefined;
+  /** Channels that were set apart. */
+  readonly outliers: number;
+  readonly again: (changed: QuantizeOptions) => Promise<number | undefined>;
+}
+
+/** One step left out at a time, of those that did something. Nothing is left on disk. Throws as quantizing does. */
+export async function measureSteps(
+  host: Host,
+  { calibration, outliers, again }: Done,
+): Promise<StepReport[]> {
+  const reports: StepReport[] = [];
+  for (const { name, without, applied } of STEPS) {
+    if (!applied(calibration, outliers)) continue;
+    const temporary = host.temporaryFolder();
+    try {
+      const snrDb = await again({ ...without, output: `${temporary.path}/model.onnx` });
+      if (snrDb !== undefined) reports.push({ step: name, withoutSnrDb: snrDb });
+    } finally {
+      temporary.release();
+    }
+  }
+  return reports;
+}

@@ -1,0 +1,161 @@
+// The data of quantization-aware training: batches by labels, by what the float model says of the same texts, or by both; and what the best is chosen by.
+import type { DataRecord } from "../data/records.js";
+import { DataError, UnsupportedError } from "../errors.js";
+import type { Graph } from "../graph/graph.js";
+import type { LossTerm } from "../train/losses.js";
+import type { TrainingBatches } from "../train/training.js";
+import { prepareEvaluation, type EvaluationSettings, type Prepared } from "../evaluate/score.js";
+import type { Host, OpenedModel } from "../host/host.js";
+import type { Teacher } from "./teacher.js";
+import { byDivergence, byMetric, holdOut } from "./scoring.js";
+import {
+  trainingData,
+  withoutLabels,
+  type TrainingData,
+  type TrainingSettings,
+} from "../train/batches.js";
+import type { Scoring } from "../train/run.js";
+
+export const QAT_LOSSES = ["task", "distill", "both"] as const;
+export type QatLoss = (typeof QAT_LOSSES)[number];
+
+export interface QatDataSettings extends Omit<EvaluationSettings, "data" | "samples"> {
+  readonly data: string | readonly string[];
+  readonly evaluate?: string | readonly string[] | undefined;
+  /** Default: both where the first record has a label and the task allows it. */
+  readonly loss?: QatLoss | undefined;
+  readonly temperature: number;
+  /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */
+  readonly hiddenShare: number;
+  readonly labelScale: number;
+}
+
+export interface QatData {
+  readonly loss: QatLoss;
+  readonly task: string;
+  readonly terms: readonly LossTerm[];
+  readonly outputs: readonly string[];
+  /** Records that are trained on, and of these the rows that were cut. */
+  readonly records: number;
+  readonly truncated: number;
+  readonly digest: string;
+  readonly batches: TrainingBatches;
+  /** What the best is chosen by. */
+  readonly scoring: Scoring;
+  /** What nothing that is chosen may be worse by than what there was before training; absent where it is chosen by that. */
+  readonly guard: Scoring | undefined;
+  /** What is scored. */
+  readonly held: Prepared;
+  /** Whether that was held out of the data. */
+  readonly heldOut: boolean;
+}
+
+/** Throws as `trainingData` and `prepareEvaluation`, and DataError where too little is left to choose by. */
+export async function qatData(
+  host: Host,
+  file: OpenedModel,
+  graph: Graph,
+  { session: teacher, hidden: values }: Teacher,
+  settings: QatDataSettings,
+): Promise<QatData> {
+  const { evaluate, seed } = settings;
+  const whole = { ...settings, samples: "all" } as const;
+  const prepared = await prepareEvaluation(host, file, whole);
+  const apart = APART[prepared.task.name];
+  // Labels alone let an edition drift away from a model that knew more of them than this data holds.
+  const byLabels = apart === undefined ? "both" : "task";
+  const loss = settings.loss ?? (isLabelled(prepared) ? byLabels : "distill");
+  if (loss === "both" && apart !== undefined)
+    throw new UnsupportedError(
+      `--loss both for ${prepared.task.name}`,
+      apart,
+      "Use --loss task, or --loss distill.",
+    );
+  const parts =
+    evaluate === undefined
+      ? holdOut(prepared.records, seed)
+      : { train: prepared.records, held: undefined };
+  const held =
+    evaluate === undefined
+      ? { ...prepared, records: parts.held ?? [] }
+      : await prepareEvaluation(host, file, { ...whole, data: evaluate });
+  const kinds = KINDS[loss];
+  const each: TrainingData[] = [];
+  const hidden = { values, share: settings.hiddenShare };
+  for (const kind of kinds)
+    each.push(
+      await trainingData(host, file, graph, {
+        ...whole,
+        loss: kind,
+        only: parts.train,
+        hidden: kind === "task" || hidden.share === 0 ? undefined : hidden,
+      }),
+    );
+  const [first, second] = each;
+  if (first === undefined) throw new Error("internal: no loss");
+  const options = { maxLength: settings.maxLength, signal: settings.signal };
+  const outputs = [...new Set(each.flatMap((data) => data.outputs))];
+  const byTask = (): Scoring => byMetric(held, teacher, outputs, options);
+  // How close the float model is says more on a few hundred rows than how many of them are right.
+  const isTaught = loss === "distill";
+  const asked = isTaught ? { ...held, task: withoutLabels(held.task) } : held;
+  return {
+    loss,
+    task: prepared.task.name,
+    terms: each.flatMap(({ terms }) => terms),
+    outputs,
+    records: first.records,
+    truncated: first.truncated,
+    digest: first.digest,
+    batches: merged(
+      first.batches(kinds[0] === "task" ? undefined : teacher),
+      second?.batches(teacher),
+    ),
+    scoring: isTaught ? byDivergence(asked, teacher, first.terms, options) : byTask(),
+    guard: isTaught && evaluate !== undefined ? byTask() : undefined,
+    held: asked,
+    heldOut: evaluate === undefined,
+  };
+}
+
+/** Tasks whose labels are of other inputs than those that the float model is asked about. */
+const APART: Readonly<Record<string, string>> = {
+  "sentence-embedding": "labels are of pairs, what the float model says is of single texts",
+  "masked-language-modelling": "labels are of hidden tokens, what the float model says is of all",
+};
+
+const KINDS: Readonly<Record<QatLoss, readonly TrainingSettings["loss"][]>> = {
+  task: ["task"],
+  distill: ["distillation"],
+  both: ["task", "distillation"],
+};
+
+function isLabelled({ task, records }: Prepared): boolean {
+  return task.unlabelled === true || (records[0] !== undefined && hasLabel(records[0]));
+}
+
+function hasLabel(record: DataRecord): boolean {
+  if ("inputs" in record) return record.label !== undefined;
+  if ("tokens" in record) return record.labels !== undefined;
+  const { label, labels, answers } = record;
+  return label !== undefined || labels !== undefined || answers !== undefined;
+}
+
+/** Batches of the same records with the inputs of two losses. */
+function merged(one: TrainingBatches, other: TrainingBatches | undefined): TrainingBatches {
+  if (other === undefined) return one;
+  return {
+    perEpoch: Math.min(one.perEpoch, other.perEpoch),
+    async batch(epoch, index) {
+      const [a, b] = [await one.batch(epoch, index), await other.batch(epoch, index)];
+      if (a.place !== b.place)
+        throw new DataError(
+          a.place,
+          undefined,
+          "records without anything to learn from by their labels",
+          "labels in all of them, for --loss both",
+        );
+      return { ...a, feeds: { ...b.feeds, ...a.feeds } };
+    },
+  };
+}

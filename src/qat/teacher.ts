@@ -1,0 +1,52 @@
+// The float model that an edition learns from: its outputs, and the hidden states that both have.
+import { exportModel } from "../graph/export.js";
+import type { Graph } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
+import { prepareQuantizers } from "../passes/training.js";
+import type { Session } from "../runtime/runtime.js";
+import { copyOf } from "../calibrate/float-copy.js";
+import type { Host, OpenedModel } from "../host/host.js";
+
+export interface Teacher {
+  /** Has the model's outputs, and the hidden states as further ones. */
+  readonly session: Session;
+  /** Names of values in the graph that is trained, too. */
+  readonly hidden: readonly string[];
+}
+
+/** `float` is the graph that is planned, before anything was rounded. The session is the caller's to release. Throws RuntimeFailedError. */
+export async function loadTeacher(host: Host, file: OpenedModel, float: Model): Promise<Teacher> {
+  const copy = copyOf(float);
+  prepareQuantizers(copy);
+  const hidden = hiddenStates(copy.graph);
+  for (const name of hidden) {
+    const value = copy.graph.value(name);
+    if (value !== undefined && !value.isOutput) copy.graph.addOutput(value);
+  }
+  const temporary = host.writeTemporary(exportModel(copy), file.external);
+  try {
+    const session = await host.runtime.load(temporary.path, { spinning: "running" });
+    return { session, hidden };
+  } finally {
+    temporary.release();
+  }
+}
+
+const NORMS: ReadonlySet<string> = new Set([
+  "LayerNormalization",
+  "RMSNormalization",
+  "SimplifiedLayerNormalization",
+]);
+
+/** Normalized activations [batch, tokens, width] of texts: where each block of a Transformer begins or ends. */
+function hiddenStates(graph: Graph): string[] {
+  const found: string[] = [];
+  for (const node of graph.nodes()) {
+    const value = node.outputs[0];
+    if (!NORMS.has(node.op) || value?.dtype !== "float32" || value.rank !== 3) continue;
+    const [batch, tokens, width] = value.shape ?? [];
+    const varies = [batch, tokens].some((size) => typeof size !== "number");
+    if (varies && typeof width === "number") found.push(value.name);
+  }
+  return found;
+}

@@ -1,0 +1,162 @@
+// What a run of training is told beside its graph: steps, schedule, evaluation along the way, and what must be the same to go on with it.
+import type { Tokenizer } from "../data/tokenize.js";
+import type { OnProgress } from "../report/progress.js";
+import type { CurvePointReport } from "../report/train.js";
+import type { CheckpointStore, CurvePoint, TrainLoopOptions } from "./training.js";
+import type { Schedule } from "./schedule.js";
+import { evaluateModel } from "../evaluate/predictions.js";
+import { prepareEvaluation, type EvaluationSettings } from "../evaluate/score.js";
+import type { Host, OpenedModel } from "../host/host.js";
+import { digestOf } from "./batches.js";
+
+/** An evaluation that is repeated while the model changes. */
+export interface Scoring {
+  readonly metric: string;
+  readonly better: "higher" | "lower";
+  readonly digest: string;
+  /** Higher is better, whatever the metric. */
+  readonly score: NonNullable<TrainLoopOptions["evaluate"]>;
+  /** The metric of a score. */
+  readonly shown: (point: CurvePoint) => CurvePointReport;
+}
+
+export interface ScoringSettings extends Omit<
+  EvaluationSettings,
+  "data" | "samples" | "batchSize" | "onProgress"
+> {
+  readonly evaluate?: string | readonly string[] | undefined;
+}
+
+const BATCH_SIZE = 32;
+
+/** Reads the labelled data of an evaluation; undefined where none is asked for. Throws as `evaluateFile`. */
+export async function scoringOf(
+  host: Host,
+  file: OpenedModel,
+  settings: ScoringSettings,
+): Promise<Scoring | undefined> {
+  const { evaluate: data, signal, maxLength } = settings;
+  if (data === undefined) return undefined;
+  const { task, tokenizer, records } = await prepareEvaluation(host, file, {
+    ...settings,
+    data,
+    samples: "all",
+    batchSize: BATCH_SIZE,
+    onProgress: () => undefined,
+  });
+  const measured = async (session: Parameters<Scoring["score"]>[0], own: Tokenizer | undefined) => {
+    const options = { batchSize: BATCH_SIZE, maxLength, signal };
+    const { measures } = await evaluateModel(session, own, task, records, options);
+    const [first] = measures;
+    if (first === undefined) throw new Error("internal: a task without a metric");
+    return first;
+  };
+  // Which metric it is shows once there are no records to score.
+  const [{ name, better } = { name: "score", better: "higher" as const }] = task.measures([]);
+  const sign = better === "higher" ? 1 : -1;
+  return {
+    metric: name,
+    better,
+    digest: digestOf(records),
+    score: async (session) => sign * (await measured(session, tokenizer)).value(),
+    shown: ({ step, value }) => ({ step, value: Number.isNaN(value) ? null : sign * value }),
+  };
+}
+
+export interface RunSettings {
+  readonly epochs: number;
+  readonly steps?: number | undefined;
+  readonly rate: number;
+  readonly schedule: Schedule;
+  /** Share of the updates. */
+  readonly warmup: number;
+  readonly optimizer: "adamw" | "sgd";
+  readonly weightDecay: number;
+  readonly momentum: number;
+  readonly clip: number;
+  readonly accumulate: number;
+  readonly evaluateEvery?: number | undefined;
+  readonly patience?: number | undefined;
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress: OnProgress;
+}
+
+export interface RunOf {
+  /** Batches of an epoch. */
+  readonly perEpoch: number;
+  readonly scoring?: Scoring | undefined;
+  readonly checkpoint?: CheckpointStore | undefined;
+  /** What else must be the same for a checkpoint to be taken up. */
+  readonly identity: Readonly<Record<string, unknown>>;
+}
+
+/** The loop's options from the user's. */
+export function loopOptions(
+  host: Host,
+  settings: RunSettings,
+  { perEpoch, scoring, checkpoint, identity }: RunOf,
+): TrainLoopOptions {
+  const { accumulate, onProgress, optimizer, rate, schedule, weightDecay, momentum } = settings;
+  const perPass = Math.ceil(perEpoch / accumulate);
+  const steps = settings.steps ?? Math.max(1, Math.ceil((settings.epochs * perEpoch) / accumulate));
+  const options = {
+    steps,
+    schedule,
+    optimizer,
+    rate,
+    weightDecay,
+    momentum,
+    accumulate,
+    warmup: Math.round(settings.warmup * steps),
+    betas: [0.9, 0.999],
+    epsilon: 1e-8,
+    ...(settings.clip > 0 ? { clip: settings.clip } : {}),
+    ...(scoring && { evaluateEvery: settings.evaluateEvery ?? perPass }),
+    ...(settings.patience === undefined ? {} : { patience: settings.patience }),
+    ...(settings.threads === undefined ? {} : { threads: settings.threads }),
+  } as const;
+  const { runtime } = host.environment(host.runtime);
+  const same = { ...identity, evaluation: scoring?.digest ?? "none", ...options, runtime };
+  return {
+    ...options,
+    identity: Object.fromEntries(
+      Object.entries(same).map(([name, value]) => [
+        name,
+        typeof value === "string" ? value : JSON.stringify(value ?? null),
+      ]),
+    ),
+    now: () => host.now(),
+    checkpoint,
+    signal: settings.signal,
+    ...(scoring && {
+      evaluate(session, step) {
+        onProgress({ step: "evaluating", done: 0, total: 0 });
+        return scoring.score(session, step);
+      },
+    }),
+    onStep: ({ done, total, loss, rate: now }) =>
+      onProgress({
+        step: "training",
+        done,
+        total,
+        unit: "steps",
+        note: `loss ${loss.toPrecision(3)}, rate ${now.toExponential(1)}`,
+      }),
+  };
+}
+
+/** Points of a curve at most; a longer one is shown by means. */
+const POINTS = 400;
+
+/** The losses of a run as a curve: means over equal spans of steps, each at its last one. */
+export function curveOf(losses: Float32Array): CurvePointReport[] {
+  const span = Math.max(1, Math.ceil(losses.length / POINTS));
+  const points: CurvePointReport[] = [];
+  for (let at = 0; at < losses.length; at += span) {
+    const part = losses.subarray(at, at + span);
+    const mean = part.reduce((sum, loss) => sum + loss, 0) / part.length;
+    points.push({ step: at + part.length, value: mean });
+  }
+  return points;
+}
