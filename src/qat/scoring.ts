@@ -6,6 +6,14 @@ import type { Session } from "../runtime/runtime.js";
 import { measuresOf, predictAll } from "../evaluate/predictions.js";
 import type { Prepared } from "../evaluate/score.js";
 import type { LossTerm } from "../train/losses.js";
+import {
+  HELD_OUT,
+  LEAST_GAIN,
+  LEAST_HELD_OUT,
+  MOST_HELD_OUT,
+  SCORED_TOGETHER,
+  TIE,
+} from "./defaults.js";
 import { divergence } from "./divergence.js";
 import { digestOf } from "../train/batches.js";
 import type { Scoring } from "../train/run.js";
@@ -15,10 +23,6 @@ export interface QatScoringOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BATCH_SIZE = 32;
-
-/** What closeness may add to a metric: nothing beside a record more or less. */
-const TIE = 1e-6;
 /** Digits of a metric as it is shown, without what decides between equal ones. */
 const DIGITS = 5;
 
@@ -65,7 +69,7 @@ export function byDivergence(
     async score(session) {
       let [sum, count] = [0, 0];
       await predictAll([teacher, session], tokenizer, task, records, {
-        batchSize: BATCH_SIZE,
+        batchSize: SCORED_TOGETHER,
         ...options,
         see([floats = [], quantized = []]) {
           for (const [r, row] of floats.entries()) {
@@ -82,8 +86,6 @@ export function byDivergence(
   };
 }
 
-/** Share of the distance that training must take away, about a decibel: less is within the noise of a few hundred records. */
-const LEAST_GAIN = 0.2;
 /** What an edition that does not count is scored lower by than any other. */
 const REFUSED = 1e6;
 
@@ -131,7 +133,7 @@ export async function closeness(
 ): Promise<{ readonly snrDb: number; readonly predictions: readonly unknown[] }> {
   let [signal, noise] = [0, 0];
   const [, own] = await predictAll([teacher, session], tokenizer, task, records, {
-    batchSize: BATCH_SIZE,
+    batchSize: SCORED_TOGETHER,
     ...options,
     see([floats = [], quantized = []]) {
       for (const [r, row] of floats.entries())
@@ -147,27 +149,22 @@ export async function closeness(
   return { snrDb: 10 * Math.log10(signal / noise), predictions: own?.predictions ?? [] };
 }
 
-/** Records that training does not see, where nobody gives others to choose by: a tenth of them. */
-const SHARE = 0.1;
-const MOST = 1000;
-const LEAST = 8;
-
 export interface Parts {
   readonly train: readonly DataRecord[];
   readonly held: readonly DataRecord[];
 }
 
-/** The same for the same seed. Throws DataError for so few records that a tenth says nothing. */
+/** Some records that training does not see, where nobody gives others to choose by. The same for the same seed. Throws DataError for so few records that a tenth says nothing. */
 export function holdOut(records: readonly DataRecord[], seed: number): Parts {
-  const count = Math.min(MOST, Math.floor(records.length * SHARE));
-  if (count < LEAST)
+  const count = Math.min(MOST_HELD_OUT, Math.floor(records.length * HELD_OUT));
+  if (count < LEAST_HELD_OUT)
     throw new DataError(
       records[0] !== undefined && "place" in records[0]
         ? (records[0].place?.path ?? "data")
         : "data",
       undefined,
       `${records.length} records, of which a tenth would be held out to choose by`,
-      `at least ${LEAST / SHARE}, or labelled data of its own (--eval)`,
+      `at least ${LEAST_HELD_OUT / HELD_OUT}, or labelled data of its own (--eval)`,
     );
   const order = random(seed + 1);
   const chosen = new Set<number>();

@@ -18,6 +18,15 @@ import { trainLoop } from "../train/loop.js";
 import type { Trained } from "../train/training.js";
 import type { Planned } from "../plan/plan-model.js";
 import type { Host, OpenedModel } from "../host/host.js";
+import {
+  CLIP,
+  EVALUATIONS,
+  HIGHEST_RATE,
+  LOUD_DB,
+  LOWEST_RATE,
+  NOISE_ROWS,
+  WARMUP,
+} from "./defaults.js";
 import { qatData, type QatData, type QatDataSettings } from "./data.js";
 import { beyond, closeness, fewOf, isCloser } from "./scoring.js";
 import { loadTeacher } from "./teacher.js";
@@ -47,13 +56,6 @@ export interface QatPlanned {
   /** Takes the checkpoint away, once the result is written. */
   readonly finish: () => void;
 }
-
-/** Evaluations of a run, the one before it and the one at its end included. */
-const EVALUATIONS = 11;
-/** Share of the steps in which the learning rate rises. */
-const WARMUP = 0.05;
-/** Rows that the noise at the start is measured on. */
-const NOISE_ROWS = 128;
 
 /**
  * Trains what `planned` plans for `model`, which gets the trained weights. Of all evaluations the best counts, the one before training included: what
@@ -127,7 +129,7 @@ async function run(
       optimizer: "adamw",
       weightDecay: 0,
       momentum: 0,
-      clip: 1,
+      clip: CLIP,
       accumulate: 1,
       onProgress,
       evaluateEvery: evaluateEvery ?? Math.max(1, Math.ceil(steps / (EVALUATIONS - 1))),
@@ -206,11 +208,6 @@ async function noiseOf(
   const { snrDb } = await closeness(few, [teacher, session], outputs, { maxLength, signal });
   return snrDb;
 }
-
-/** Where noise is this loud, weights learn at the highest rate; where it is less, by as much less as its power: faster ones lead away from an edition that is good already. */
-const LOUD_DB = 14;
-const HIGHEST_RATE = 6e-5;
-const LOWEST_RATE = 2e-7;
 
 /** The learning rate for an edition whose outputs have this signal-to-noise ratio before it is trained. */
 export function rateFor(snrDb: number): number {

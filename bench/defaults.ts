@@ -1,0 +1,356 @@
+// What the defaults of QAT and of weights of few bits rest on: each number varied by itself, on several models, judged on rows that nothing was chosen by.
+import { spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { QuantizeOptions } from "../src/node.js";
+import { random } from "../src/math/random.js";
+import { shared } from "../test/shared.js";
+import { columns, type Bench, type BenchTable } from "./bench.js";
+import { recordsFor, writeJsonl } from "./datasets.js";
+import type { Trial, TrialResult } from "./defaults-trial.js";
+import { scratch } from "./machine.js";
+import { dataOf } from "./scored.js";
+
+const MODELS = [
+  "bert-sst2",
+  "electra-stsb",
+  "bert-wnut17",
+  "roberta-sst2",
+  "albert-sst2",
+  "deberta-sst2",
+  "minilm-stsb",
+];
+
+/** To the nearest: a third of a short run would be rounding against covariances. */
+const NEAREST = { round: false, correct: false } as const;
+const FORMS = {
+  "4-bit": { target: "cpu", weightBits: 4, ...NEAREST },
+  "5-bit": { target: "cpu", weightBits: 5, ...NEAREST },
+  "8-bit": { target: "cpu", ...NEAREST },
+  // Ranges as they were seen and weights to the nearest; codes whose sums no CPU saturates.
+  residual: {
+    target: "tensorrt",
+    residual: "both",
+    reduceRange: true,
+    smooth: false,
+    ...NEAREST,
+    weightRange: "min-max",
+  },
+} as const satisfies Record<string, QuantizeOptions>;
+
+interface Cell {
+  readonly form: keyof typeof FORMS;
+  readonly name: string;
+  readonly options?: QuantizeOptions;
+  /** Constants of src/, by folder and name, that have another value. */
+  readonly constants?: Readonly<Record<string, string>>;
+}
+
+const TRAINED: QuantizeOptions = { mode: "qat", loss: "distill" };
+const STATIC: QuantizeOptions = { mode: "static" };
+
+function variations(form: keyof typeof FORMS): Cell[] {
+  const option = (name: string, options: QuantizeOptions): Cell => ({
+    form,
+    name,
+    options: { ...TRAINED, ...options },
+  });
+  const constant = (name: string, constants: Readonly<Record<string, string>>): Cell => ({
+    form,
+    name,
+    options: TRAINED,
+    constants,
+  });
+  return [
+    option("hidden weight 3", { hiddenShare: 3 }),
+    option("hidden weight 30", { hiddenShare: 30 }),
+    option("multiplier 60", { stepRate: 60 }),
+    option("multiplier 600", { stepRate: 600 }),
+    constant("starts within 0.1 of a step", { "qat/CELL": "0.1" }),
+    constant("starts within 0.4 of a step", { "qat/CELL": "0.4" }),
+    constant("highest rate 3e-5", { "qat/HIGHEST_RATE": "3e-5" }),
+    constant("highest rate 1.2e-4", { "qat/HIGHEST_RATE": "1.2e-4" }),
+    constant("pace 0.5", { "qat/PACE": "0.5" }),
+    constant("pace 1", { "qat/PACE": "1" }),
+  ];
+}
+
+/** In the order in which they run: what all others are held against first. */
+const CELLS: readonly Cell[] = [
+  { form: "4-bit", name: "static", options: STATIC },
+  { form: "4-bit", name: "default", options: TRAINED },
+  ...variations("4-bit").slice(0, 4),
+  { form: "4-bit", name: "static, min-max", options: { ...STATIC, weightRange: "min-max" } },
+  { form: "8-bit", name: "static", options: STATIC },
+  { form: "8-bit", name: "default", options: TRAINED },
+  {
+    form: "8-bit",
+    name: "accepted by any gain",
+    options: TRAINED,
+    constants: { "qat/LEAST_GAIN": "0" },
+  },
+  ...variations("4-bit").slice(4),
+  { form: "5-bit", name: "static", options: STATIC },
+  { form: "5-bit", name: "static, min-max", options: { ...STATIC, weightRange: "min-max" } },
+  { form: "residual", name: "static", options: STATIC },
+  { form: "residual", name: "default", options: TRAINED },
+  ...variations("residual"),
+];
+
+interface Size {
+  readonly steps: number;
+  readonly rows: number;
+  readonly judged: number;
+  readonly batch: number;
+}
+
+interface Done extends TrialResult {
+  readonly model: string;
+  readonly form: string;
+  readonly cell: string;
+}
+
+export const defaults: Bench = {
+  name: "defaults",
+  about: "the defaults of QAT and of weights of few bits, each varied by itself on several models",
+  options:
+    "[NAME…] [--minutes 60] [--steps 60] [--rows 480] [--judged 200] [--batch-size 8] [--form 4-bit|5-bit|8-bit|residual]… [--cell NAME]…",
+  async run(args) {
+    const { positionals, values } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        minutes: { type: "string", default: "60" },
+        steps: { type: "string", default: "60" },
+        rows: { type: "string", default: "480" },
+        judged: { type: "string", default: "200" },
+        "batch-size": { type: "string", default: "8" },
+        form: { type: "string", multiple: true },
+        cell: { type: "string", multiple: true },
+      },
+    });
+    const size: Size = {
+      steps: Number(values.steps),
+      rows: Number(values.rows),
+      judged: Number(values.judged),
+      batch: Number(values["batch-size"]),
+    };
+    const models = positionals.length > 0 ? positionals : MODELS;
+    const end = Date.now() + 60_000 * Number(values.minutes);
+    const done: Done[] = [];
+    for (const cell of CELLS) {
+      if (values.form?.includes(cell.form) === false) continue;
+      if (values.cell?.includes(cell.name) === false) continue;
+      for (const model of models) {
+        const found = await resultOf(model, cell, size, end);
+        if (found !== undefined) done.push({ ...found, model, form: cell.form, cell: cell.name });
+      }
+    }
+    return {
+      tables: [summary(done), ...Object.keys(FORMS).flatMap((form) => each(form, done))],
+      bars: [],
+      notes: [
+        `${size.steps} steps of ${size.batch}, distilled from ${size.rows} rows of the training file, judged on ${size.judged} rows of the dev file.`,
+        "One seed: score and SNR of what is handed out, so an edition that is not accepted counts as the static one.",
+      ],
+      data: { size, cells: done },
+    };
+  },
+};
+
+/** Kept from an earlier run, or measured if there is time left. */
+async function resultOf(
+  model: string,
+  cell: Cell,
+  size: Size,
+  end: number,
+): Promise<TrialResult | undefined> {
+  const folder = fileURLToPath(
+    new URL(
+      `out/defaults/${size.steps}x${size.batch}-${size.rows}-${size.judged}/`,
+      import.meta.url,
+    ),
+  );
+  mkdirSync(folder, { recursive: true });
+  const slug = `${model} ${cell.form} ${cell.name}`.replaceAll(/[^\w.-]+/g, "-");
+  const result = `${folder}${slug}.json`;
+  if (!existsSync(result)) {
+    if (Date.now() >= end) return undefined;
+    const { data, judged } = await filesOf(model, size);
+    const code = codeWith(cell.constants ?? {});
+    const { steps, batch } = size;
+    const isTrained = cell.options?.mode === "qat";
+    const trial: Trial = {
+      folder: shared("models", model),
+      options: {
+        ...FORMS[cell.form],
+        ...cell.options,
+        data,
+        samples: 128,
+        maxLength: 128,
+        ...(isTrained && {
+          trainSteps: steps,
+          batchSize: batch,
+          evaluateEvery: Math.max(1, Math.ceil(steps / 4)),
+          threads: 1,
+        }),
+      },
+      judged,
+      float: scratch("defaults", `${model}-${size.judged}-float.json`),
+      output: scratch("defaults", `${slug}.onnx`),
+      result,
+    };
+    await inProcess(code, trial, end - Date.now());
+  }
+  if (!existsSync(result)) return undefined;
+  const found = JSON.parse(readFileSync(result, "utf8")) as TrialResult;
+  process.stderr.write(`${slug} ${found.score.toFixed(4)} ${found.snrDb.toFixed(2)} dB\n`);
+  return found;
+}
+
+/** Rows to train on, of the training file, and rows to judge by, of the dev file: the test split is for reports. */
+async function filesOf(model: string, { rows, judged }: Size) {
+  mkdirSync(scratch("defaults"), { recursive: true });
+  const task = dataOf(shared("models", model));
+  const data = scratch("defaults", `${model}-${rows}.jsonl`);
+  const other = scratch("defaults", `${model}-${judged}-judged.json`);
+  if (!existsSync(data)) writeJsonl(data, some(await recordsFor(task, "train"), rows));
+  if (!existsSync(other))
+    writeFileSync(other, JSON.stringify(some(await recordsFor(task, "dev"), judged)));
+  return { data, judged: other };
+}
+
+function some<T>(records: readonly T[], count: number): T[] {
+  const order = random(17);
+  return records
+    .map((record) => ({ record, key: order.uniform() }))
+    .toSorted((a, b) => a.key - b.key)
+    .slice(0, count)
+    .map(({ record }) => record);
+}
+
+/** A copy of the code in which these constants have other values; all of a run are of the code as it was when the run began. */
+function codeWith(constants: Readonly<Record<string, string>>): string {
+  const name = Object.entries(constants).flat().join("-").replaceAll("/", ".");
+  const copy = scratch("defaults", `code-${process.pid}-${name}`);
+  if (existsSync(copy)) return copy;
+  const root = name === "" ? fileURLToPath(new URL("../", import.meta.url)) : codeWith({});
+  for (const part of COPIED) cpSync(join(root, part), join(copy, part), { recursive: true });
+  symlinkSync(
+    fileURLToPath(new URL("../node_modules", import.meta.url)),
+    join(copy, "node_modules"),
+  );
+  for (const [place, value] of Object.entries(constants)) replaceConstant(copy, place, value);
+  return copy;
+}
+
+const COPIED = [
+  "src",
+  "test/shared.ts",
+  "package.json",
+  "tsconfig.json",
+  ...["defaults-trial.ts", "scored.ts", "datasets.ts"].map((file) => `bench/${file}`),
+];
+
+function replaceConstant(copy: string, place: string, value: string): void {
+  const at = place.lastIndexOf("/");
+  const folder = join(copy, "src", place.slice(0, at));
+  const declared = new RegExp(`^((?:export )?const ${place.slice(at + 1)} = )[^;]+;`, "m");
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => ({ path: join(folder, file), text: readFileSync(join(folder, file), "utf8") }))
+    .filter(({ text }) => declared.test(text));
+  const [file] = files;
+  if (file === undefined || files.length > 1)
+    throw new Error(`${files.length} files of ${folder} declare ${place}`);
+  writeFileSync(file.path, file.text.replace(declared, `$1${value};`));
+}
+
+/** Ended when there is no time left; a trial that fails is told and left out. */
+async function inProcess(code: string, trial: Trial, milliseconds: number): Promise<void> {
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", join(code, "bench", "defaults-trial.ts"), JSON.stringify(trial)],
+    { cwd: code, stdio: ["ignore", "ignore", "inherit"], timeout: Math.max(1, milliseconds) },
+  );
+  const status = await new Promise<string>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (rc, signal) => resolve(signal ?? String(rc)));
+  });
+  if (status !== "0") process.stderr.write(`${trial.result}: ended with ${status}\n`);
+}
+
+/** What each cell is held against: the same model and form at the defaults, trained or not. */
+function baseOf({ model, form, cell }: Done, done: readonly Done[]): Done | undefined {
+  const base = cell.startsWith("static") || cell === "default" ? "static" : "default";
+  return done.find((one) => one.model === model && one.form === form && one.cell === base);
+}
+
+function summary(done: readonly Done[]): BenchTable {
+  const rows = CELLS.flatMap(({ form, name }) => {
+    const pairs = done
+      .filter((one) => one.form === form && one.cell === name)
+      .map((one) => ({ one, base: baseOf(one, done) }))
+      .flatMap(({ one, base }) => (base === undefined || base === one ? [] : [{ one, base }]));
+    if (pairs.length === 0) return [];
+    const points = pairs.map(({ one, base }) => 100 * (one.score - base.score));
+    const decibels = pairs.map(({ one, base }) => one.snrDb - base.snrDb);
+    const base = pairs[0]?.base.cell ?? "";
+    return [
+      [
+        form,
+        name,
+        base,
+        String(pairs.length),
+        signed(mean(decibels), 2),
+        `${decibels.filter((x) => x > 0).length} of ${pairs.length}`,
+        signed(mean(points), 2),
+        `${points.filter((x) => x > 0).length} of ${pairs.length}`,
+      ],
+    ];
+  });
+  return {
+    title: "Means over the models of what each gains",
+    columns: columns("form", "cell", "against", "models", "dB", "closer", "points", "better"),
+    rows,
+  };
+}
+
+function each(form: string, done: readonly Done[]): BenchTable[] {
+  const own = done.filter((one) => one.form === form);
+  if (own.length === 0) return [];
+  return [
+    {
+      title: form,
+      columns: columns("model", "cell", "metric", "float", "score", "SNR dB", "best step", "rate"),
+      rows: own.map((one) => [
+        one.model,
+        one.cell,
+        one.metric,
+        (100 * one.float).toFixed(2),
+        (100 * one.score).toFixed(2),
+        one.snrDb.toFixed(2),
+        one.best === undefined ? "–" : String(one.best),
+        one.rate === undefined ? "–" : one.rate.toExponential(1),
+      ]),
+    },
+  ];
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function signed(value: number, digits: number): string {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+}
