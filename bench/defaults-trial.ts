@@ -1,7 +1,7 @@
-// One cell of `bench defaults`, in a process of its own: quantizes a model in one way and holds the result against float on rows that nothing was chosen by.
+// Cells of `bench defaults`, in a process of their own: a model quantized in one way and held against float on rows that nothing was chosen by.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { DataRecord } from "../src/data/records.js";
-import { quantize, type QuantizeOptions } from "../src/node.js";
+import { calibrate, quantize, type QuantizeOptions } from "../src/node.js";
 import { metricOf, noiseOf, scored, type Scored } from "./scored.js";
 
 export interface Trial {
@@ -10,6 +10,8 @@ export interface Trial {
   readonly options: QuantizeOptions;
   /** A JSON file of records. */
   readonly judged: string;
+  /** Where the model's statistics are kept, of all forms of a target alike. */
+  readonly stats: string;
   /** Where the float model's outputs of these records are kept. */
   readonly float: string;
   readonly output: string;
@@ -29,12 +31,23 @@ export interface TrialResult {
 }
 
 const [given] = process.argv.slice(2);
-if (given !== undefined) await run(JSON.parse(given) as Trial);
+if (given !== undefined) for (const trial of JSON.parse(given) as Trial[]) await run(trial);
 
-async function run({ folder, options, judged, float, output, result }: Trial): Promise<void> {
+async function run(trial: Trial): Promise<void> {
+  const { folder, options, judged, stats, float, output, result } = trial;
   const start = performance.now();
+  if (!existsSync(stats)) {
+    const { data = [], samples, maxLength, target, residual } = options;
+    await calibrate(folder, { data, samples, maxLength, target, residual, output: stats });
+  }
   const records = JSON.parse(readFileSync(judged, "utf8")) as DataRecord[];
-  const { report } = await quantize(folder, { ...options, output, force: true, check: false });
+  const { report } = await quantize(folder, {
+    ...options,
+    stats,
+    output,
+    force: true,
+    check: false,
+  });
   const reference = await kept(float, () => scored(folder, `${folder}/onnx/model.onnx`, records));
   const candidate = await scored(folder, output, records);
   const metric = metricOf(reference);

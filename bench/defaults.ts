@@ -59,6 +59,7 @@ interface Cell {
 const TRAINED: QuantizeOptions = { mode: "qat", loss: "distill" };
 const STATIC: QuantizeOptions = { mode: "static" };
 
+/** What rests on one model first. */
 function variations(form: keyof typeof FORMS): Cell[] {
   const option = (name: string, options: QuantizeOptions): Cell => ({
     form,
@@ -87,24 +88,24 @@ function variations(form: keyof typeof FORMS): Cell[] {
 
 /** In the order in which they run: what all others are held against first. */
 const CELLS: readonly Cell[] = [
+  { form: "residual", name: "default", options: TRAINED },
+  ...variations("residual").slice(0, 4),
+  { form: "residual", name: "static", options: STATIC },
   { form: "4-bit", name: "static", options: STATIC },
-  { form: "4-bit", name: "default", options: TRAINED },
-  ...variations("4-bit").slice(0, 4),
   { form: "4-bit", name: "static, min-max", options: { ...STATIC, weightRange: "min-max" } },
   { form: "8-bit", name: "static", options: STATIC },
-  { form: "8-bit", name: "default", options: TRAINED },
   {
     form: "8-bit",
     name: "accepted by any gain",
     options: TRAINED,
     constants: { "qat/LEAST_GAIN": "0" },
   },
-  ...variations("4-bit").slice(4),
+  { form: "8-bit", name: "default", options: TRAINED },
+  ...variations("residual").slice(4),
+  { form: "4-bit", name: "default", options: TRAINED },
+  ...variations("4-bit"),
   { form: "5-bit", name: "static", options: STATIC },
   { form: "5-bit", name: "static, min-max", options: { ...STATIC, weightRange: "min-max" } },
-  { form: "residual", name: "static", options: STATIC },
-  { form: "residual", name: "default", options: TRAINED },
-  ...variations("residual"),
 ];
 
 interface Size {
@@ -147,15 +148,28 @@ export const defaults: Bench = {
     };
     const models = positionals.length > 0 ? positionals : MODELS;
     const end = Date.now() + 60_000 * Number(values.minutes);
-    const done: Done[] = [];
-    for (const cell of CELLS) {
-      if (values.form?.includes(cell.form) === false) continue;
-      if (values.cell?.includes(cell.name) === false) continue;
-      for (const model of models) {
-        const found = await resultOf(model, cell, size, end);
-        if (found !== undefined) done.push({ ...found, model, form: cell.form, cell: cell.name });
-      }
+    const cells = CELLS.filter(
+      ({ form, name }) =>
+        values.form?.includes(form) !== false && values.cell?.includes(name) !== false,
+    );
+    for (const together of grouped(cells)) {
+      const missing: Trial[] = [];
+      for (const cell of together)
+        for (const model of models) {
+          const trial = await trialOf(model, cell, size);
+          if (!existsSync(trial.result)) missing.push(trial);
+        }
+      if (missing.length > 0 && Date.now() < end)
+        await inProcess(codeWith(together[0]?.constants ?? {}), missing, end - Date.now());
     }
+    const done: Done[] = [];
+    for (const cell of cells)
+      for (const model of models) {
+        const { result } = await trialOf(model, cell, size);
+        if (!existsSync(result)) continue;
+        const found = JSON.parse(readFileSync(result, "utf8")) as TrialResult;
+        done.push({ ...found, model, form: cell.form, cell: cell.name });
+      }
     return {
       tables: [summary(done), ...Object.keys(FORMS).flatMap((form) => each(form, done))],
       bars: [],
@@ -168,54 +182,49 @@ export const defaults: Bench = {
   },
 };
 
-/** Kept from an earlier run, or measured if there is time left. */
-async function resultOf(
-  model: string,
-  cell: Cell,
-  size: Size,
-  end: number,
-): Promise<TrialResult | undefined> {
+/** Cells in a row that the same code measures. */
+function grouped(cells: readonly Cell[]): Cell[][] {
+  const groups: Cell[][] = [];
+  const codeOf = ({ constants = {} }: Cell) => JSON.stringify(constants);
+  for (const cell of cells) {
+    const last = groups.at(-1);
+    if (last?.[0] !== undefined && codeOf(last[0]) === codeOf(cell)) last.push(cell);
+    else groups.push([cell]);
+  }
+  return groups;
+}
+
+async function trialOf(model: string, cell: Cell, size: Size): Promise<Trial> {
+  const { steps, batch, rows, judged } = size;
   const folder = fileURLToPath(
-    new URL(
-      `out/defaults/${size.steps}x${size.batch}-${size.rows}-${size.judged}/`,
-      import.meta.url,
-    ),
+    new URL(`out/defaults/${steps}x${batch}-${rows}-${judged}/`, import.meta.url),
   );
   mkdirSync(folder, { recursive: true });
   const slug = `${model} ${cell.form} ${cell.name}`.replaceAll(/[^\w.-]+/g, "-");
-  const result = `${folder}${slug}.json`;
-  if (!existsSync(result)) {
-    if (Date.now() >= end) return undefined;
-    const { data, judged } = await filesOf(model, size);
-    const code = codeWith(cell.constants ?? {});
-    const { steps, batch } = size;
-    const isTrained = cell.options?.mode === "qat";
-    const trial: Trial = {
-      folder: shared("models", model),
-      options: {
-        ...FORMS[cell.form],
-        ...cell.options,
-        data,
-        samples: 128,
-        maxLength: 128,
-        ...(isTrained && {
-          trainSteps: steps,
-          batchSize: batch,
-          evaluateEvery: Math.max(1, Math.ceil(steps / 4)),
-          threads: 1,
-        }),
-      },
-      judged,
-      float: scratch("defaults", `${model}-${size.judged}-float.json`),
-      output: scratch("defaults", `${slug}.onnx`),
-      result,
-    };
-    await inProcess(code, trial, end - Date.now());
-  }
-  if (!existsSync(result)) return undefined;
-  const found = JSON.parse(readFileSync(result, "utf8")) as TrialResult;
-  process.stderr.write(`${slug} ${found.score.toFixed(4)} ${found.snrDb.toFixed(2)} dB\n`);
-  return found;
+  const files = await filesOf(model, size);
+  const isTrained = cell.options?.mode === "qat";
+  const options: QuantizeOptions = {
+    ...FORMS[cell.form],
+    ...cell.options,
+    data: files.data,
+    samples: 128,
+    maxLength: 128,
+    ...(isTrained && {
+      trainSteps: steps,
+      batchSize: batch,
+      evaluateEvery: Math.max(1, Math.ceil(steps / 2)),
+      threads: 1,
+    }),
+  };
+  return {
+    folder: shared("models", model),
+    options,
+    judged: files.judged,
+    stats: scratch("defaults", `${model}-${rows}-${FORMS[cell.form].target}.json`),
+    float: scratch("defaults", `${model}-${judged}-float.json`),
+    output: scratch("defaults", `${slug}.onnx`),
+    result: `${folder}${slug}.json`,
+  };
 }
 
 /** Rows to train on, of the training file, and rows to judge by, of the dev file: the test split is for reports. */
@@ -276,18 +285,22 @@ function replaceConstant(copy: string, place: string, value: string): void {
   writeFileSync(file.path, file.text.replace(declared, `$1${value};`));
 }
 
-/** Ended when there is no time left; a trial that fails is told and left out. */
-async function inProcess(code: string, trial: Trial, milliseconds: number): Promise<void> {
+/** Ended when there is no time left: what it has measured by then is kept. */
+async function inProcess(
+  code: string,
+  trials: readonly Trial[],
+  milliseconds: number,
+): Promise<void> {
   const child = spawn(
     process.execPath,
-    ["--import", "tsx", join(code, "bench", "defaults-trial.ts"), JSON.stringify(trial)],
+    ["--import", "tsx", join(code, "bench", "defaults-trial.ts"), JSON.stringify(trials)],
     { cwd: code, stdio: ["ignore", "ignore", "inherit"], timeout: Math.max(1, milliseconds) },
   );
   const status = await new Promise<string>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (rc, signal) => resolve(signal ?? String(rc)));
   });
-  if (status !== "0") process.stderr.write(`${trial.result}: ended with ${status}\n`);
+  if (status !== "0") process.stderr.write(`trials ended with ${status}\n`);
 }
 
 /** What each cell is held against: the same model and form at the defaults, trained or not. */

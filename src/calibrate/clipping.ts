@@ -1,6 +1,7 @@
 // Whether data stays within the ranges of a plan: the share of values beyond them, per operand of a site, as the float model computes them.
 import { detectMask, tapModel, type Tap } from "./taps.js";
 import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
+import { MUCH_CLIPPED } from "./defaults.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { isProbability, operandOf, OPERANDS, UNIT, type Operand } from "../quant/operands.js";
@@ -8,9 +9,6 @@ import type { ActivationSpec, Plan, Range } from "../quant/plan.js";
 import type { Site } from "../quant/sites.js";
 import type { ClippedReport } from "../report/report.js";
 import type { Host, OpenedModel } from "../host/host.js";
-
-/** Beyond this share a site is a warning. */
-const MUCH = 0.001;
 
 /** Where a graph is listened to for values that are laid out [batch, length, …] in some way. */
 export function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
@@ -66,14 +64,14 @@ export async function clippedShares(
 
 /** What the user must not overlook. */
 export function clippingWarnings(clipped: readonly ClippedReport[]): string[] {
-  const much = clipped.filter(({ share }) => share > MUCH);
+  const much = clipped.filter(({ share }) => share > MUCH_CLIPPED);
   const [worst] = much.toSorted((a, b) => b.share - a.share);
   if (worst === undefined) return [];
   const count = new Set(much.map(({ site }) => site)).size;
   const many = count === 1 ? "1 site leaves" : `${count} sites leave`;
   return [
     `${many} the calibrated range on rows of the data that calibration has not seen: ${percent(worst.share)} of the values at ` +
-      `"${worst.site}", where at most ${percent(MUCH)} is expected. Calibrate with more rows, or with texts like those that will come.`,
+      `"${worst.site}", where at most ${percent(MUCH_CLIPPED)} is expected. Calibrate with more rows, or with texts like those that will come.`,
   ];
 }
 

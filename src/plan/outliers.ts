@@ -7,6 +7,7 @@ import { evaluate } from "../ops/evaluate.js";
 import { float32Tensor, lazyTensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 import { floatsOf, scalarOf } from "../onnx/values.js";
 import type { LinearSite, Site } from "../quant/sites.js";
+import { LONGEST } from "./defaults.js";
 import { loudChannels } from "./loud-channels.js";
 
 /** A block up → f → down, f elementwise with f(0) = 0. */
@@ -41,8 +42,6 @@ const ELEMENTWISE: ReadonlySet<string> = new Set([
   "com.microsoft.Gelu",
   "com.microsoft.QuickGelu",
 ]);
-/** More operators than any spelling of GELU has. */
-const LONGEST = 24;
 
 /**
  * Rewrites `model` in place and returns the number of channels set apart. A channel's column of the up-projection becomes zero, hence its f too, and
