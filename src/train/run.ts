@@ -8,6 +8,7 @@ import { evaluateModel } from "../evaluate/predictions.js";
 import { prepareEvaluation, type EvaluationSettings } from "../evaluate/score.js";
 import type { Host, OpenedModel } from "../host/host.js";
 import { digestOf } from "./batches.js";
+import { BETAS, EPSILON, POINTS, SCORED_TOGETHER } from "./defaults.js";
 
 /** An evaluation that is repeated while the model changes. */
 export interface Scoring {
@@ -27,8 +28,6 @@ export interface ScoringSettings extends Omit<
   readonly evaluate?: string | readonly string[] | undefined;
 }
 
-const BATCH_SIZE = 32;
-
 /** Reads the labelled data of an evaluation; undefined where none is asked for. Throws as `evaluateFile`. */
 export async function scoringOf(
   host: Host,
@@ -41,11 +40,11 @@ export async function scoringOf(
     ...settings,
     data,
     samples: "all",
-    batchSize: BATCH_SIZE,
+    batchSize: SCORED_TOGETHER,
     onProgress: () => undefined,
   });
   const measured = async (session: Parameters<Scoring["score"]>[0], own: Tokenizer | undefined) => {
-    const options = { batchSize: BATCH_SIZE, maxLength, signal };
+    const options = { batchSize: SCORED_TOGETHER, maxLength, signal };
     const { measures } = await evaluateModel(session, own, task, records, options);
     const [first] = measures;
     if (first === undefined) throw new Error("internal: a task without a metric");
@@ -109,8 +108,8 @@ export function loopOptions(
     momentum,
     accumulate,
     warmup: Math.round(settings.warmup * steps),
-    betas: [0.9, 0.999],
-    epsilon: 1e-8,
+    betas: BETAS,
+    epsilon: EPSILON,
     ...(settings.clip > 0 ? { clip: settings.clip } : {}),
     ...(scoring && { evaluateEvery: settings.evaluateEvery ?? perPass }),
     ...(settings.patience === undefined ? {} : { patience: settings.patience }),
@@ -145,9 +144,6 @@ export function loopOptions(
       }),
   };
 }
-
-/** Points of a curve at most; a longer one is shown by means. */
-const POINTS = 400;
 
 /** The losses of a run as a curve: means over equal spans of steps, each at its last one. */
 export function curveOf(losses: Float32Array): CurvePointReport[] {
