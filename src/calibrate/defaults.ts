@@ -1,7 +1,7 @@
 // The tuned numbers of calibration: what each bounds, its unit, and what it rests on.
 
 /**
- * Bytes that the values of all observers of a batch may take, which the runtime holds at once. With it calibrating BERT-base took 403 MB beside the model, of which float inference
+ * Bytes that the values of all observers of a batch may take, which the runtime holds at once. Measured with it, calibrating BERT-base took 403 MB beside the model, of which float inference
  * alone has 210 (docs/BENCHMARKS.md, "What calibrating costs").
  */
 export const HELD_BYTES = 64e6;
@@ -30,7 +30,7 @@ export const WRITING = 0.05;
  */
 export const MUCH_CLIPPED = 0.001;
 
-/** Rounds of searching one end of a range and then the other by entropy. The ends seldom move after the second. */
+/** Rounds of searching one end of a range and then the other by entropy. The ends seldom move after the second; not measured otherwise. */
 export const ENTROPY_ROUNDS = 4;
 
 /**

@@ -13,5 +13,5 @@ export const LEAST_GAIN = 1.5;
 /** Factor by which the range must shrink for each further channel. Not measured. */
 export const GAIN_PER_CHANNEL = 1.1;
 
-/** Nodes between the two layers of a block at most. More than any spelling of GELU has. */
+/** Nodes between the two layers of a block at most. Not measured: more than any spelling of GELU has. */
 export const LONGEST = 24;

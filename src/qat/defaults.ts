@@ -13,7 +13,7 @@ export const CLIP = 1;
 export const NOISE_ROWS = 128;
 
 /**
- * Signal-to-noise ratio before training, dB, up to which weights learn at HIGHEST_RATE; beyond it the rate falls as the power of the noise does. It rests on few
+ * Signal-to-noise ratio before training, dB, up to which weights learn at HIGHEST_RATE; beyond it the rate falls as the power of the noise does. Measured on few
  * models: bert-sst2 and roberta-sst2 for tensorrt start at 5 dB and gain 17 dB at the highest rate; with 8 bits for cpu six models start at 36 dB and
  * more, where faster rates led away from the float model (docs/BENCHMARKS.md, "Training with quantizers").
  */
@@ -48,7 +48,7 @@ export const LEAST_RATIO = 1 / 64;
  */
 export const LEAST_GAIN = 0.2;
 
-/** What closeness may add to a metric, in the metric's unit: it decides between equal ones, and is nothing beside one record of a million. */
+/** What closeness may add to a metric, in the metric's unit: it decides between equal ones, and is nothing beside one record of a million. Not measured. */
 export const TIE = 1e-6;
 
 /** Fraction of the records that is held out of training where nobody gives others to choose by. Not measured: chosen as is usual. */

@@ -6,10 +6,10 @@
  */
 export const LOWEST_REFINED = -4;
 
-/** Highest, in codes beyond the largest: well below half a code, so that max |w| rounds to the largest code. */
+/** Highest, in codes beyond the largest: well below half a code, so that max |w| rounds to the largest code. Not measured. */
 export const HIGHEST_REFINED = 0.4;
 
-/** Elements looked at per channel when its scale is refined. More gave no more on narrow models, and wide channels have nothing to gain. */
+/** Elements looked at per channel when its scale is refined. Measured on narrow models, where more gave no more; wide channels have nothing to gain. */
 export const REFINED_ELEMENTS = 256;
 
 /** Elements of all rows of a table that are looked at. Measured as a tenth of a second. */
@@ -22,7 +22,7 @@ export const MOST_TRIED = 2 ** 24;
 export const CHANNEL_FRACTIONS = [0.9, 0.75, 0.6] as const;
 
 /**
- * The same of a block of few weights. On seven models 4 bits in blocks were 2.4 dB further to 1.1 dB closer, 0.3 dB further on average, 8 bits within 0.1 dB
+ * The same of a block of few weights. Measured on seven models: 4 bits in blocks were 2.4 dB further to 1.1 dB closer, 0.3 dB further on average, 8 bits within 0.1 dB
  * (docs/BENCHMARKS.md, "Weights alone"): so min-max is the default of blocks.
  */
 export const BLOCK_FRACTIONS = [0.96, 0.92, 0.88, 0.84, 0.8, 0.75, 0.7] as const;

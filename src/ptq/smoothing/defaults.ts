@@ -28,7 +28,7 @@ export const ALPHAS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1] as const;
 /** Smallest scale of a channel where their geometric mean is 1. Not measured: scales beyond would only serve channels that hardly exist. */
 export const SMALLEST = 1 / 256;
 
-/** Largest scale of a channel, likewise. */
+/** Largest scale of a channel, likewise not measured. */
 export const LARGEST = 256;
 
 /** Expected noise after smoothing, as a fraction of that before, above which nothing is smoothed: two hundredths of a dB are not worth another operator. Not measured. */
