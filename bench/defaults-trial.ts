@@ -36,8 +36,9 @@ if (given !== undefined) for (const trial of JSON.parse(given) as Trial[]) await
 async function run(trial: Trial): Promise<void> {
   const { folder, options, judged, stats, float, output, result } = trial;
   const start = performance.now();
-  if (!existsSync(stats)) {
-    const { data = [], samples, maxLength, target, residual } = options;
+  const { data } = options;
+  if (data !== undefined && !existsSync(stats)) {
+    const { samples, maxLength, target, residual } = options;
     await calibrate(folder, { data, samples, maxLength, target, residual, output: stats });
   }
   const records = JSON.parse(readFileSync(judged, "utf8")) as DataRecord[];

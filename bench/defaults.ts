@@ -56,6 +56,8 @@ interface Cell {
   readonly constants?: Readonly<Record<string, string>>;
 }
 
+/** Weights of few bits without any data: minutes for all models. */
+const DYNAMIC: QuantizeOptions = { mode: "dynamic" };
 const TRAINED: QuantizeOptions = { mode: "qat", loss: "distill" };
 const STATIC: QuantizeOptions = { mode: "static" };
 
@@ -86,13 +88,20 @@ function variations(form: keyof typeof FORMS): Cell[] {
   ];
 }
 
+function ranges(form: keyof typeof FORMS, options: QuantizeOptions): Cell[] {
+  return [
+    { form, name: `${options.mode}`, options },
+    { form, name: `${options.mode}, min-max`, options: { ...options, weightRange: "min-max" } },
+  ];
+}
+
 /** In the order in which they run: what all others are held against first. */
 const CELLS: readonly Cell[] = [
+  ...ranges("4-bit", DYNAMIC),
+  ...ranges("5-bit", DYNAMIC),
+  { form: "residual", name: "static", options: STATIC },
   { form: "residual", name: "default", options: TRAINED },
   ...variations("residual").slice(0, 4),
-  { form: "residual", name: "static", options: STATIC },
-  { form: "4-bit", name: "static", options: STATIC },
-  { form: "4-bit", name: "static, min-max", options: { ...STATIC, weightRange: "min-max" } },
   { form: "8-bit", name: "static", options: STATIC },
   {
     form: "8-bit",
@@ -102,10 +111,10 @@ const CELLS: readonly Cell[] = [
   },
   { form: "8-bit", name: "default", options: TRAINED },
   ...variations("residual").slice(4),
+  ...ranges("4-bit", STATIC),
   { form: "4-bit", name: "default", options: TRAINED },
   ...variations("4-bit"),
-  { form: "5-bit", name: "static", options: STATIC },
-  { form: "5-bit", name: "static, min-max", options: { ...STATIC, weightRange: "min-max" } },
+  ...ranges("5-bit", STATIC),
 ];
 
 interface Size {
@@ -206,9 +215,8 @@ async function trialOf(model: string, cell: Cell, size: Size): Promise<Trial> {
   const options: QuantizeOptions = {
     ...FORMS[cell.form],
     ...cell.options,
-    data: files.data,
-    samples: 128,
     maxLength: 128,
+    ...(cell.options?.mode !== "dynamic" && { data: files.data, samples: 128 }),
     ...(isTrained && {
       trainSteps: steps,
       batchSize: batch,
@@ -305,7 +313,8 @@ async function inProcess(
 
 /** What each cell is held against: the same model and form at the defaults, trained or not. */
 function baseOf({ model, form, cell }: Done, done: readonly Done[]): Done | undefined {
-  const base = cell.startsWith("static") || cell === "default" ? "static" : "default";
+  const base =
+    /^(?:dynamic|static)\b/.exec(cell)?.[0] ?? (cell === "default" ? "static" : "default");
   return done.find((one) => one.model === model && one.form === form && one.cell === base);
 }
 
