@@ -13,12 +13,12 @@ type Json = Readonly<Record<string, unknown>>;
 const part = (json: Json | undefined, name: string) => json?.[name] as Json;
 
 function idsWith(tokenizer: Json, config: Json = {}): (readonly number[])[] {
-  const { encode } = createTokenizer({
+  const own = createTokenizer({
     ...demo,
     tokenizer,
     tokenizerConfig: { ...demo.tokenizerConfig, ...config },
   });
-  return TEXTS.map((text) => encode({ text }).ids);
+  return TEXTS.map((text) => own.encode({ text }).ids);
 }
 
 const withNormalizer = (changes: Json): Json => ({
@@ -61,13 +61,13 @@ describe("a folder without tokenizer.json", () => {
     const vocab = part(part(demo.tokenizer, "model"), "vocab") as Record<string, number>;
     const lines = Object.entries(vocab).toSorted(([, a], [, b]) => a - b);
     const wordPiece = `${lines.map(([piece]) => piece).join("\n")}\n`;
-    const encode = createTokenizer({
+    const old = createTokenizer({
       ...demo,
       tokenizer: undefined,
       vocabulary: { wordPiece },
-    }).encode;
+    });
     for (const text of TEXTS)
-      expect(encode({ text, textPair: "two" })).toEqual(
+      expect(old.encode({ text, textPair: "two" })).toEqual(
         createTokenizer(demo).encode({ text, textPair: "two" }),
       );
   });
@@ -76,18 +76,18 @@ describe("a folder without tokenizer.json", () => {
     const roberta = readFolder(shared("models/roberta-sst2"));
     const model = part(roberta.tokenizer, "model");
     const merges = (model["merges"] as string[][]).map((pair) => pair.join(" "));
-    const old = {
+    const vocabulary = {
       bytePieces: part(model, "vocab"),
       merges: ["#version: 0.2", ...merges, ""].join("\n"),
     };
-    const { encode } = createTokenizer({
+    const old = createTokenizer({
       ...roberta,
       tokenizer: undefined,
       tokenizerConfig: { ...roberta.tokenizerConfig, add_prefix_space: true },
-      vocabulary: old,
+      vocabulary,
     });
     for (const text of TEXTS)
-      expect(encode({ text })).toEqual(createTokenizer(roberta).encode({ text }));
+      expect(old.encode({ text })).toEqual(createTokenizer(roberta).encode({ text }));
   });
 
   test("with a SentencePiece model alone is refused, and told which file to make", () => {
