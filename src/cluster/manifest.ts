@@ -1,6 +1,6 @@
 // Calibration on a cluster: the same command in shards, written down for Kubernetes or Slurm, with the merge of their files. Pure text.
 import { OptionError } from "../errors.js";
-import type { CalibrateOptions } from "../options/schemas.js";
+import type { CalibrateOptions } from "../options/calibrate.js";
 
 export type ManifestKind = "kubernetes" | "slurm";
 
