@@ -38,7 +38,8 @@ async function run(trial: Trial): Promise<void> {
   const start = performance.now();
   const { data } = options;
   if (data !== undefined && !existsSync(stats)) {
-    const { samples, maxLength, target, residual } = options;
+    const { samples, maxLength, target } = options;
+    const residual = "residual" in options ? options.residual : undefined;
     await calibrate(folder, { data, samples, maxLength, target, residual, output: stats });
   }
   const records = JSON.parse(readFileSync(judged, "utf8")) as DataRecord[];

@@ -12,7 +12,8 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { QuantizeOptions } from "../src/node.js";
+import type { DynamicOptions, QuantizeOptions, StaticOptions } from "../src/node.js";
+import type { TrainingOptions } from "../src/options/quantize.js";
 import { random } from "../src/math/random.js";
 import { shared } from "../test/shared.js";
 import { columns, type Bench, type BenchTable } from "./bench.js";
@@ -31,54 +32,55 @@ const MODELS = [
   "minilm-stsb",
 ];
 
-/** To the nearest: a third of a short run would be rounding against covariances. */
-const NEAREST = { round: false, correct: false } as const;
-const FORMS = {
-  "4-bit": { target: "cpu", weightBits: 4, ...NEAREST },
-  "5-bit": { target: "cpu", weightBits: 5, ...NEAREST },
-  "8-bit": { target: "cpu", ...NEAREST },
-  // Ranges as they were seen and weights to the nearest; codes whose sums no CPU saturates.
+interface Form {
+  readonly sites: Omit<DynamicOptions, "mode">;
+  /** Where ranges are calibrated. */
+  readonly calibrated: Omit<StaticOptions, "mode" | "ablation">;
+}
+
+// To the nearest: a third of a short run would be rounding on data.
+const NEAREST = { sites: { round: false }, calibrated: { correct: false } } as const;
+
+const FORMS: Readonly<Record<string, Form>> = {
+  "4-bit": { ...NEAREST, sites: { ...NEAREST.sites, weightBits: 4 } },
+  "5-bit": { ...NEAREST, sites: { ...NEAREST.sites, weightBits: 5 } },
+  "8-bit": NEAREST,
+  // Ranges as they were seen; codes whose sums no CPU saturates.
   residual: {
-    target: "tensorrt",
-    residual: "both",
-    reduceRange: true,
-    smooth: false,
-    ...NEAREST,
-    weightRange: "min-max",
+    sites: { ...NEAREST.sites, target: "tensorrt", reduceRange: true, smooth: false },
+    calibrated: { ...NEAREST.calibrated, residual: "both", weightRange: "min-max" },
   },
-} as const satisfies Record<string, QuantizeOptions>;
+};
 
 interface Cell {
-  readonly form: keyof typeof FORMS;
+  readonly form: string;
   readonly name: string;
-  readonly options?: QuantizeOptions;
+  readonly mode: "dynamic" | "static" | "qat";
+  readonly weightRange?: "min-max";
+  readonly training?: TrainingOptions;
   /** Constants of src/, by folder and name, that have another value. */
   readonly constants?: Readonly<Record<string, string>>;
 }
 
-/** Weights of few bits without any data: minutes for all models. */
-const DYNAMIC: QuantizeOptions = { mode: "dynamic" };
-const TRAINED: QuantizeOptions = { mode: "qat", loss: "distill" };
-const STATIC: QuantizeOptions = { mode: "static" };
-
 /** What rests on one model first. */
-function variations(form: keyof typeof FORMS): Cell[] {
-  const option = (name: string, options: QuantizeOptions): Cell => ({
+function variations(form: string): Cell[] {
+  const option = (name: string, training: TrainingOptions): Cell => ({
     form,
     name,
-    options: { ...TRAINED, ...options },
+    mode: "qat",
+    training,
   });
   const constant = (name: string, constants: Readonly<Record<string, string>>): Cell => ({
     form,
     name,
-    options: TRAINED,
+    mode: "qat",
     constants,
   });
   return [
-    option("hidden weight 3", { hiddenShare: 3 }),
-    option("hidden weight 30", { hiddenShare: 30 }),
-    option("multiplier 60", { stepRate: 60 }),
-    option("multiplier 600", { stepRate: 600 }),
+    option("hidden weight 3", { hiddenWeight: 3 }),
+    option("hidden weight 30", { hiddenWeight: 30 }),
+    option("multiplier 60", { scaleRateMultiplier: 60 }),
+    option("multiplier 600", { scaleRateMultiplier: 600 }),
     constant("starts within 0.1 of a step", { "qat/CELL": "0.1" }),
     constant("starts within 0.4 of a step", { "qat/CELL": "0.4" }),
     constant("highest rate 3e-5", { "qat/HIGHEST_RATE": "3e-5" }),
@@ -88,33 +90,33 @@ function variations(form: keyof typeof FORMS): Cell[] {
   ];
 }
 
-function ranges(form: keyof typeof FORMS, options: QuantizeOptions): Cell[] {
+function ranges(form: string, mode: "dynamic" | "static"): Cell[] {
   return [
-    { form, name: `${options.mode}`, options },
-    { form, name: `${options.mode}, min-max`, options: { ...options, weightRange: "min-max" } },
+    { form, name: mode, mode },
+    { form, name: `${mode}, min-max`, mode, weightRange: "min-max" },
   ];
 }
 
-/** In the order in which they run: what all others are held against first. */
+/** In the order in which they run: what takes minutes, and what all others are held against, first. */
 const CELLS: readonly Cell[] = [
-  ...ranges("4-bit", DYNAMIC),
-  ...ranges("5-bit", DYNAMIC),
-  { form: "residual", name: "static", options: STATIC },
-  { form: "residual", name: "default", options: TRAINED },
+  ...ranges("4-bit", "dynamic"),
+  ...ranges("5-bit", "dynamic"),
+  { form: "residual", name: "static", mode: "static" },
+  { form: "residual", name: "default", mode: "qat" },
   ...variations("residual").slice(0, 4),
-  { form: "8-bit", name: "static", options: STATIC },
+  { form: "8-bit", name: "static", mode: "static" },
   {
     form: "8-bit",
     name: "accepted by any gain",
-    options: TRAINED,
+    mode: "qat",
     constants: { "qat/LEAST_GAIN": "0" },
   },
-  { form: "8-bit", name: "default", options: TRAINED },
+  { form: "8-bit", name: "default", mode: "qat" },
   ...variations("residual").slice(4),
-  ...ranges("4-bit", STATIC),
-  { form: "4-bit", name: "default", options: TRAINED },
+  ...ranges("4-bit", "static"),
+  { form: "4-bit", name: "default", mode: "qat" },
   ...variations("4-bit"),
-  ...ranges("5-bit", STATIC),
+  ...ranges("5-bit", "static"),
 ];
 
 interface Size {
@@ -211,27 +213,42 @@ async function trialOf(model: string, cell: Cell, size: Size): Promise<Trial> {
   mkdirSync(folder, { recursive: true });
   const slug = `${model} ${cell.form} ${cell.name}`.replaceAll(/[^\w.-]+/g, "-");
   const files = await filesOf(model, size);
-  const isTrained = cell.options?.mode === "qat";
-  const options: QuantizeOptions = {
-    ...FORMS[cell.form],
-    ...cell.options,
-    maxLength: 128,
-    ...(cell.options?.mode !== "dynamic" && { data: files.data, samples: 128 }),
-    ...(isTrained && {
-      trainSteps: steps,
-      batchSize: batch,
-      evaluateEvery: Math.max(1, Math.ceil(steps / 2)),
-      threads: 1,
-    }),
-  };
+  const options = optionsOf(cell, files.data, size);
   return {
     folder: shared("models", model),
     options,
     judged: files.judged,
-    stats: scratch("defaults", `${model}-${rows}-${FORMS[cell.form].target}.json`),
+    stats: scratch("defaults", `${model}-${rows}-${options.target ?? "cpu"}.json`),
     float: scratch("defaults", `${model}-${judged}-float.json`),
     output: scratch("defaults", `${slug}.onnx`),
     result: `${folder}${slug}.json`,
+  };
+}
+
+function optionsOf(cell: Cell, data: string, { steps, batch }: Size): QuantizeOptions {
+  const { mode, weightRange, training } = cell;
+  const form = FORMS[cell.form];
+  if (form === undefined) throw new Error(`there is no form ${cell.form}`);
+  const range = weightRange === undefined ? {} : { weightRange };
+  if (mode === "dynamic") return { ...form.sites, ...range, mode };
+  const common = {
+    ...form.sites,
+    ...form.calibrated,
+    ...range,
+    data,
+    samples: 128,
+    maxLength: 128,
+  };
+  if (mode === "static") return { ...common, mode };
+  return {
+    ...common,
+    mode,
+    loss: "distill",
+    trainSteps: steps,
+    batchSize: batch,
+    evaluateEvery: Math.max(1, Math.ceil(steps / 2)),
+    threads: 1,
+    ...training,
   };
 }
 
