@@ -45,7 +45,7 @@ async function run(trial: Trial): Promise<void> {
   const records = JSON.parse(readFileSync(judged, "utf8")) as DataRecord[];
   const { report } = await quantize(folder, {
     ...options,
-    stats,
+    ...(data !== undefined && { stats }),
     output,
     force: true,
     check: false,
