@@ -60,6 +60,7 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "@huggingface/tokenizers": "data/pieces.ts",
   "csv-parse/stream": "data/csv.ts",
   hyparquet: "data/parquet.ts",
+  "hyparquet-compressors": "data/parquet.ts",
   commander: "cli/",
   picocolors: "report/style.ts",
   valibot:
