@@ -205,6 +205,16 @@ test("the core reaches no module of Node, no runtime and no global of Node", () 
   expect(wrong).toEqual([]);
 });
 
+test("--version and --help are answered without loading a command", () => {
+  const atOnce = (file: string): string[] =>
+    (sources.get(file)?.imports ?? [])
+      .filter(({ to, typeOnly, lazy }) => !typeOnly && !lazy && sources.has(to))
+      .flatMap(({ to }) => [to, ...atOnce(to)]);
+  expect(atOnce("cli/main.ts")).toEqual([]);
+  expect(atOnce("cli/version.ts")).toEqual([]);
+  expect(atOnce("cli/overview.ts")).toEqual(["report/style.ts"]);
+});
+
 /** A file and all that is loaded with it. Types count: declarations must not need Node's either. */
 function reachableFrom(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
