@@ -59,6 +59,17 @@ describe("examples", () => {
     expect(readdirSync(folder)).toEqual([]);
   }, 60_000);
 
+  test("passes.mjs shows what each rewrite changes, without a runtime", () => {
+    const model = join(examples, "demo-reviews", "onnx", "model.onnx");
+    const { status, stdout, stderr } = node("passes.mjs", model, "Erf(");
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^clean-up: \d+ lines gone, \d+ made\n/);
+    expect(stdout).toMatch(
+      /^gelu: 15 lines gone, 15 made\n(?:- %val_\d+: .* = Erf\(.*\n){3}(?:\+ %node_gelu.*\n){3}nan-guard: /m,
+    );
+    expect(stdout).toMatch(/^lowering: \d+ lines gone, \d+ made$/m);
+  });
+
   test("browser-bytes.mjs quantizes in memory, without a runtime", () => {
     const { status, stdout, stderr } = node("browser-bytes.mjs");
     expect([status, stderr]).toEqual([0, ""]);
