@@ -168,11 +168,20 @@ test("files do not import each other in circles at run time", () => {
   expect(circles).toEqual([]);
 });
 
-test("the table of rooms in docs/ARCHITECTURE.md has a row for each", () => {
+test("the table of rooms in docs/ARCHITECTURE.md has a row for each, and the picture a box", () => {
   const page = readFileSync(join(root, "../docs/ARCHITECTURE.md"), "utf8");
   const without = ROOMS.filter((room) => !new RegExp(`^\\| .*\`${room}[\`/]`, "m").test(page));
   expect(without).toEqual([]);
+  // `npm run docs` draws it from scripts/rooms.ts: from the roof down, a floor from left to right.
+  const drawn = roomsIn(readFileSync(join(root, "../docs/pictures/rooms.svg"), "utf8"));
+  expect(drawn).toEqual(ROOMS.toReversed());
 });
+
+function roomsIn(picture: string): string[] {
+  return [...picture.matchAll(/<rect [^>]*\/><text [^>]*>([a-z]+)<\/text>/g)].map(
+    ([, room = ""]) => room,
+  );
+}
 
 test("packages and Node's modules are used where the table says", () => {
   const wrong = allImports

@@ -73,10 +73,24 @@ describe.each(documents)("%s", (document) => {
     }
   });
 
+  test("names files and folders of src/ and test/ that are there", () => {
+    const rooms = readdirSync(join(root, "src"));
+    const missing = [...text.matchAll(/`((?:[a-z-]+\/)+(?:[a-z-]+(?:\.ts)?)?)`/g)]
+      .map(([, path = ""]) => path)
+      .filter((path) => [...rooms, "test"].includes(path.split("/")[0] ?? ""))
+      .map((path) => (path.startsWith("test/") ? path : join("src", path)))
+      .filter((path) => !existsSync(join(root, path)) && !existsSync(join(root, `${path}.ts`)));
+    expect(missing).toEqual([]);
+  });
+
   test("names npm scripts that package.json has", () => {
     for (const [, script = ""] of text.matchAll(/\bnpm run ([a-z:]+)/g))
       expect(Object.keys(manifest.scripts)).toContain(script);
   });
+});
+
+test("README.md stays two screens long", () => {
+  expect(read("README.md").split("\n").length).toBeLessThanOrEqual(151);
 });
 
 test("every dependency is justified, and no other is", () => {
