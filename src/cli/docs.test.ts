@@ -74,11 +74,11 @@ describe.each(documents)("%s", (document) => {
   });
 
   test("names files and folders of src/ and test/ that are there", () => {
-    const rooms = readdirSync(join(root, "src"));
+    const tops = ["src", "test", ...readdirSync(join(root, "src"))];
     const missing = [...text.matchAll(/`((?:[a-z-]+\/)+(?:[a-z-]+(?:\.ts)?)?)`/g)]
       .map(([, path = ""]) => path)
-      .filter((path) => [...rooms, "test"].includes(path.split("/")[0] ?? ""))
-      .map((path) => (path.startsWith("test/") ? path : join("src", path)))
+      .filter((path) => tops.includes(path.split("/")[0] ?? ""))
+      .map((path) => (/^(?:src|test)\//.test(path) ? path : join("src", path)))
       .filter((path) => !existsSync(join(root, path)) && !existsSync(join(root, `${path}.ts`)));
     expect(missing).toEqual([]);
   });
