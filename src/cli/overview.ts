@@ -13,7 +13,7 @@ export const HELP_COMMAND: Row = ["help [command]", "show the help of a command"
 const COMMANDS: readonly Row[] = [
   [
     "quantize [options] <model>",
-    "Write the INT8 edition of a model, and check it against the float model.",
+    "Write the INT8 form of a model, and check it against the float model.",
   ],
   [
     "calibrate [options] [model]",
@@ -34,7 +34,7 @@ const COMMANDS: readonly Row[] = [
   ],
   [
     "benchmark [options] <models...>",
-    "Time models against the first of them, round by round in turn, on made-up inputs; and the memory of each.",
+    "Time models against the first of them, round by round in turn, on dummy inputs; and the memory of each.",
   ],
   [
     "report [options] <path>",
