@@ -76,7 +76,10 @@ function commandsOf(document: string): Shown[] {
     return [
       {
         env: Object.fromEntries(
-          [...settings.matchAll(/([A-Z_]+)=(\S+)/g)].map(([, name, value]) => [name, value]),
+          [...settings.matchAll(/([A-Z_]+)=(\S+)/g)].map(([, name = "", value = ""]) => [
+            name,
+            value,
+          ]),
         ),
         words: words.map(([, quoted, word]) => quoted ?? word ?? ""),
       },
