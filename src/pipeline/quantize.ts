@@ -26,6 +26,7 @@ import { partsOf } from "../plan/part-reports.js";
 import { measureSteps } from "./ablation.js";
 import { checkOptions, quantizeSchema, type QuantizeOptions } from "../options/schemas.js";
 import { readGraph } from "../host/read-graph.js";
+import { saturates } from "../runtime/integer-sums.js";
 
 export interface Quantized {
   /** The file that was written. */
@@ -137,7 +138,8 @@ export async function quantizeModel(
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
       const inputs = settings.data === undefined ? "synthetic" : "data";
-      return checkEdition(host.runtime, file.path, output, { feeds, inputs, signal });
+      const saturated = target.runsInHost === true && (await saturates(host.runtime));
+      return checkEdition(host.runtime, file.path, output, { feeds, inputs, saturated, signal });
     });
     const end = host.now();
     const steps = settings.steps
