@@ -22,8 +22,9 @@ function telling(outputs: (path: string, sums: SessionOptions["integerSums"]) =>
     name: "telling",
     version: "1",
     load(model, { integerSums } = {}) {
-      loads.push(`${String(model)} ${integerSums ?? "exact"}`);
-      const y = floats(outputs(String(model), integerSums));
+      const path = typeof model === "string" ? model : "bytes";
+      loads.push(`${path} ${integerSums ?? "exact"}`);
+      const y = floats(outputs(path, integerSums));
       return Promise.resolve({
         inputs: [],
         outputs: [],
