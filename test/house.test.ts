@@ -49,7 +49,8 @@ const NOT_BESIDE: Readonly<Record<string, string>> = {
 const OUTSIDE: Readonly<Record<string, string>> = {
   "node:fs":
     "onnx/file-source.ts onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
-  "node:path": "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
+  "node:path":
+    "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts runtime/ort-node.ts node.ts cli/",
   "node:child_process": "node.ts",
   "node:crypto": "node.ts",
   "node:module": "runtime/ort-node.ts cli/",

@@ -1,8 +1,12 @@
 // onnxruntime-node as a Runtime. The library is loaded when the first model is, so that the command line starts at once, and what runs no
 // model works without it: it is an optional dependency.
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import type * as Ort from "onnxruntime-node";
 import { RuntimeFailedError, RuntimeMissingError } from "../errors.js";
+import { openModelFile } from "../onnx/files.js";
+import { decodeModel } from "../onnx/reader.js";
+import { encodeModel } from "../onnx/writer.js";
 import { runtimeFailure } from "./failure.js";
 import { fromOrt, mapValues, portOf } from "./ort-values.js";
 import type {
@@ -15,6 +19,7 @@ import type {
   Session,
   SessionOptions,
 } from "./runtime.js";
+import { unshareWeights } from "./unshare-weights.js";
 
 /** Only what ends a run: onnxruntime's warnings would land in the user's terminal. */
 const FATAL_ONLY = 4;
@@ -31,6 +36,8 @@ const SPINNING: Readonly<
 const EXACT_SUMS: Readonly<Record<string, string>> = { "session.x64quantprecision": "1" };
 /** What onnxruntime 1.30 says under that key where two products share a weight or its zero points: a fault of its own rewrite. */
 const SHARED_WEIGHT = /AddInitializedOrtValue Attempt to replace the existing tensor/;
+/** Where the external data of a model lies that is given as bytes. */
+const DATA_FOLDER = "session.model_external_initializers_file_folder_path";
 
 const PACKAGE = "onnxruntime-node";
 
@@ -54,7 +61,7 @@ export function ortNodeOf(library: Library = () => import("onnxruntime-node")): 
       const session = await create(ort, model, options, exact).catch((error: unknown) => {
         if (!exact || !(error instanceof RuntimeFailedError && SHARED_WEIGHT.test(error.message)))
           throw error;
-        return create(ort, model, options, false);
+        return createUnshared(ort, model, options).catch(() => create(ort, model, options, false));
       });
       return new OrtSession(ort, session, options, path);
     },
@@ -123,6 +130,25 @@ async function create(
     return await ort.InferenceSession.create(model.bytes, { ...settings, externalData });
   } catch (cause) {
     throw runtimeFailure("load", cause, typeof model === "string" ? model : undefined);
+  }
+}
+
+async function createUnshared(
+  ort: typeof Ort,
+  model: ModelSource,
+  options: SessionOptions,
+): Promise<Ort.InferenceSession> {
+  const again = (bytes: Uint8Array) => encodeModel(unshareWeights(decodeModel(bytes)));
+  if (model instanceof Uint8Array) return create(ort, again(model), options, true);
+  if (typeof model !== "string")
+    return create(ort, { ...model, bytes: again(model.bytes) }, options, true);
+  const file = openModelFile(model);
+  try {
+    const bytes = encodeModel(unshareWeights(decodeModel(file.source)));
+    const configuration = { [DATA_FOLDER]: dirname(model), ...options.configuration };
+    return await create(ort, bytes, { ...options, configuration }, true);
+  } finally {
+    file.close();
   }
 }
 
