@@ -301,6 +301,24 @@ export class RuntimeFailedError extends OctavoError {
   }
 }
 
+/** The runtime is not installed: it is an optional dependency, which only what runs models needs. */
+export class RuntimeMissingError extends OctavoError {
+  readonly code = "runtime-missing";
+  constructor(
+    /** The package. */
+    readonly runtime: string,
+    /** Why it was not loaded. */
+    readonly detail: string,
+    options?: { cause?: unknown },
+  ) {
+    super(
+      `${runtime} runs models for Octavo and cannot be loaded: ${detail.replace(/\.$/, "")}. ` +
+        `Install it beside Octavo: npm install ${runtime}`,
+      options,
+    );
+  }
+}
+
 /** A folder in which no float model lies. */
 export class NoModelInFolderError extends OctavoError {
   readonly code = "no-model-in-folder";

@@ -1,7 +1,7 @@
 // Octavo for Node: the verbs, bound to files and to onnxruntime-node.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -120,9 +120,13 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
+/** Temporary models stay, in the folder that OCTAVO_KEEP names, for whoever wants to look at them. */
 function temporaryFolder() {
-  const path = mkdtempSync(join(tmpdir(), "octavo-"));
-  return { path, release: () => rmSync(path, { recursive: true, force: true }) };
+  const kept = process.env["OCTAVO_KEEP"] ?? "";
+  if (kept !== "") mkdirSync(kept, { recursive: true });
+  const path = mkdtempSync(join(kept === "" ? tmpdir() : resolve(kept), "octavo-"));
+  const release = () => rmSync(path, { recursive: true, force: true });
+  return { path, release: kept === "" ? release : () => undefined };
 }
 
 function runOctavo(args: readonly string[], signal: AbortSignal | undefined): Promise<string> {

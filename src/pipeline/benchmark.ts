@@ -84,7 +84,9 @@ async function timed(
     try {
       // Idle threads of one session would slow down the others.
       for (const { path } of subjects)
-        sessions.push(await runtime.load(path, { threads, spinning: "running" }));
+        sessions.push(
+          await runtime.load(path, { threads, spinning: "running", integerSums: "native" }),
+        );
       for (const shape of shapes)
         timings.push(...(await timedShape(host, sessions, subjects, shape, threads, settings)));
     } finally {

@@ -25,6 +25,7 @@ import { measureSteps } from "./ablation.js";
 import { QUANTIZE_DEFAULTS } from "../options/defaults.js";
 import { quantizeSettings, type AnyQuantizeOptions } from "../options/quantize.js";
 import { readGraph } from "../host/read-graph.js";
+import { saturates } from "../runtime/integer-sums.js";
 
 export interface Quantized {
   /** The file that was written. */
@@ -127,7 +128,8 @@ export async function quantizeModel(
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
       const inputs = settings.data === undefined ? "synthetic" : "data";
-      return checkEdition(host.runtime, file.path, output, { feeds, inputs, signal });
+      const saturated = target.runsInHost === true && (await saturates(host.runtime));
+      return checkEdition(host.runtime, file.path, output, { feeds, inputs, saturated, signal });
     });
     const end = host.now();
     const ablation = settings.ablation

@@ -10,6 +10,7 @@ import type { OnProgress } from "../report/progress.js";
 import type { QatReport } from "../report/train.js";
 import type { Session } from "../runtime/runtime.js";
 import type { Target } from "../targets/target.js";
+import { saturates } from "../runtime/integer-sums.js";
 import { expandQuantizers } from "./expand-quantizers.js";
 import { QUANTIZER_RULES } from "./fake-quantize.js";
 import { foldBack } from "./fold-back.js";
@@ -162,6 +163,7 @@ async function run(
     },
   );
   onProgress({ step: "loading", done: 0, total: 0 });
+  const unsignedWeights = await saturates(host.runtime);
   const trained = await trainLoop(
     host.runtime,
     {
@@ -170,7 +172,7 @@ async function run(
       loss: (graph) => addLoss(graph, data.terms),
       rules: QUANTIZER_RULES,
       lower(graph) {
-        expandQuantizers(graph);
+        expandQuantizers(graph, { unsignedWeights });
         finishTraining(graph);
       },
     },
@@ -189,7 +191,7 @@ async function atStart<T>(
 ): Promise<T> {
   const copy = importModel(exportModel(model));
   inferTypes(copy);
-  expandQuantizers(copy);
+  expandQuantizers(copy, { unsignedWeights: await saturates(host.runtime) });
   removeDead(copy);
   const temporary = host.writeTemporary(exportModel(copy), file.external);
   try {

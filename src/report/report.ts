@@ -33,6 +33,8 @@ export interface CheckReport {
   }[];
   /** The lowest signal-to-noise ratio of a float output, dB; absent where the model has none. */
   readonly snrDb?: number | undefined;
+  /** The same with this CPU's own sums of 8-bit products, where those saturate and the target runs on it: x86-64 without VNNI. */
+  readonly saturatedSnrDb?: number | undefined;
 }
 
 export interface QuantizeReport {

@@ -40,6 +40,7 @@ const check = v.object({
     v.object({ name: v.string(), snrDb: optional(decibels), agreement: optional(share) }),
   ),
   snrDb: optional(decibels),
+  saturatedSnrDb: optional(decibels),
 });
 
 const calibration = v.object({
