@@ -31,7 +31,7 @@ export interface QatSettings extends QatDataSettings {
   /** Highest learning rate of weights; default: by the noise that there is at the start. */
   readonly rate?: number | undefined;
   /** Multiple of it, for steps and zero points. */
-  readonly stepRate: number;
+  readonly scaleRateMultiplier: number;
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly threads?: number | undefined;
@@ -68,7 +68,7 @@ export async function trainPlanned(
   settings: QatSettings & { readonly output: string },
 ): Promise<QatPlanned> {
   const start = host.now();
-  const { onProgress, stepRate } = settings;
+  const { onProgress, scaleRateMultiplier } = settings;
   onProgress({ step: "reading", done: 0, total: 0 });
   const from = await loadTeacher(host, file, planned.float ?? model);
   const teacher = from.session;
@@ -76,7 +76,7 @@ export async function trainPlanned(
     const found = await qatData(host, file, model.graph, from, settings);
     const made = quantizerGraph(model, planned.plan, target, {
       weights: planned.weights,
-      stepRate,
+      scaleRateMultiplier,
       outputs: found.outputs,
     });
     const { noise, scoring } = await atStart(host, file, made, async (session) => ({
@@ -115,7 +115,14 @@ async function run(
   settings: QatSettings & { readonly output: string },
 ): Promise<{ trained: Trained; store: string }> {
   const { trainSteps: steps, output, onProgress, force, onCheckpoint } = settings;
-  const { checkpointEvery: every, evaluateEvery, stepRate, seed, batchSize, maxLength } = settings;
+  const {
+    checkpointEvery: every,
+    evaluateEvery,
+    scaleRateMultiplier,
+    seed,
+    batchSize,
+    maxLength,
+  } = settings;
   const options = loopOptions(
     host,
     {
@@ -144,7 +151,7 @@ async function run(
         data: data.digest,
         terms: data.terms,
         plan: planToJson(made.plan),
-        stepRate,
+        scaleRateMultiplier,
         batchSize,
         maxLength,
         labelScale: settings.labelScale,
