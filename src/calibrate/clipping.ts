@@ -4,6 +4,7 @@ import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
 import { MUCH_CLIPPED } from "./defaults.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
+import { maskInput } from "../inputs/mask.js";
 import { isProbability, operandOf, OPERANDS, UNIT, type Operand } from "../quant/operands.js";
 import type { ActivationSpec, Plan, Range } from "../quant/plan.js";
 import type { Site } from "../quant/sites.js";
@@ -12,7 +13,7 @@ import type { Host, OpenedModel } from "../host/host.js";
 
 /** Where a graph is listened to for values that are laid out [batch, length, …] in some way. */
 export function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
-  const mask = graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const mask = maskInput(graph);
   return names.map((name) => ({
     name,
     masked: detectMask(graph.value(name)?.shape, mask?.shape),
