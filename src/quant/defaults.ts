@@ -16,9 +16,13 @@ export const REFINED_ELEMENTS = 256;
 export const MOST_TRIED = 2 ** 24;
 
 /**
- * Fractions of a channel's whole range that are tried where its scale is to leave the least squared error. With them 4 bits came 3 dB closer, 5 bits 1 dB, 6 bits not at all
- * (bert-sst2 alone, whose accuracy fell by 0.4 points meanwhile), so up to 5 bits take them by default. Other fractions were not measured.
+ * Largest code up to which scales leave the least squared error by default instead of none clipped: 15 is that of 5 bits. Measured twice, and not of one mind: on bert-sst2, smoothed and
+ * rounded on data, 3 dB closer with 4 bits, 1 dB with 5, nothing with 6; on seven models without data 0.4 dB further with 4 bits, 0.7 dB closer with 5
+ * (docs/BENCHMARKS.md, "Defaults, varied").
  */
+export const COARSE = 15;
+
+/** Fractions of a channel's whole range that are tried where its scale is to leave the least squared error. Measured with COARSE; other fractions were not. */
 export const CHANNEL_FRACTIONS = [0.9, 0.75, 0.6] as const;
 
 /**
