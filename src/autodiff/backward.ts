@@ -11,7 +11,7 @@ import { equalDims } from "../ops/symbols.js";
 
 import type { GradientTable } from "./rule.js";
 
-type Attributes = Readonly<Record<string, AttributeInput>>;
+export type Attributes = Readonly<Record<string, AttributeInput>>;
 
 export class Backward {
   readonly graph: Graph;
