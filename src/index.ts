@@ -64,7 +64,7 @@ export * from "./errors.js";
 // What the types above contain.
 export type { Attributes, Backward } from "./autodiff/backward.js";
 export type { GradientRule, GradientTable } from "./autodiff/rule.js";
-export type { Attribute, AttributeInput } from "./graph/attribute.js";
+export type { Attribute, AttributeInput, AttributeValue } from "./graph/attribute.js";
 export type { NewNode } from "./graph/graph.js";
 export type { Use } from "./graph/node.js";
 export type { DType } from "./onnx/dtypes.js";

@@ -25,9 +25,10 @@ interface Shard {
 
 /** What is given; the output is asked for where it is needed. */
 interface Given extends Omit<CalibrateOptions, "output"> {
-  readonly output?: string;
-  readonly shards?: number;
-  readonly manifest?: ManifestKind;
+  readonly output?: string | undefined;
+  readonly shards?: number | undefined;
+  readonly manifest?: ManifestKind | undefined;
+  readonly statsOutput?: string | undefined;
 }
 
 const ROWS: readonly OptionRow[] = [
@@ -51,6 +52,11 @@ const ROWS: readonly OptionRow[] = [
     choices: ["kubernetes", "slurm"],
   },
   {
+    flags: "--stats-output <path>",
+    about: "with --manifest: where the merged statistics go (default: stats.json)",
+    parse: named,
+  },
+  {
     flags: "--checkpoint-every <seconds>",
     about: "how often the state of the run is kept, to be resumed where it is cut off",
     parse: decimal,
@@ -67,9 +73,17 @@ export function calibrateCommand(io: Io): Command {
     .argument("[model]", MODEL)
     .addHelpText("after", EXAMPLES)
     .action(async (model: string | undefined, options: CommonOptions & Given) => {
-      const { shards, manifest, output, ...settings } = given(command, options);
+      const { shards, manifest, output, statsOutput, ...settings } = given(command, options);
       if (manifest !== undefined)
-        return writeManifest(io, manifest, model, { ...settings, ...options, output, shards });
+        return writeManifest(io, manifest, model, {
+          ...settings,
+          ...options,
+          output,
+          shards,
+          statsOutput,
+        });
+      if (statsOutput !== undefined)
+        throw new InvalidArgumentError("--stats-output goes with --manifest.");
       if (output === undefined)
         throw new InvalidArgumentError("--output is missing: where the statistics go.");
       const [{ calibrate }, { calibrateText }, { present }] = await Promise.all([
@@ -105,11 +119,7 @@ async function writeManifest(
   io: Io,
   kind: ManifestKind,
   model: string | undefined,
-  options: CommonOptions &
-    Omit<Given, "output" | "shards"> & {
-      readonly output: string | undefined;
-      readonly shards: number | undefined;
-    },
+  options: CommonOptions & Given,
 ): Promise<void> {
   const { output, force = false, shards } = options;
   const forgotten = model === undefined ? "a model" : shards === undefined ? "--shards" : "";
@@ -137,6 +147,8 @@ async function writeManifest(
     textColumn,
     pairColumn,
     tokensColumn,
+    checkpointEvery: options.checkpointEvery ?? DEFAULTS.checkpointEvery,
+    output: options.statsOutput,
   });
   if (output !== undefined) saveText(output, manifest, force);
   if (options.json === true)

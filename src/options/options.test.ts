@@ -35,7 +35,7 @@ const BARE: Readonly<Record<Verb, () => object>> = {
 
 /** What the command line has for itself. */
 const OWN: Partial<Record<Verb, readonly string[]>> = {
-  calibrate: ["shards", "manifest"],
+  calibrate: ["shards", "manifest", "statsOutput"],
   inspect: ["all"],
   evaluate: ["questionColumn", "contextColumn"],
   compare: ["questionColumn", "contextColumn"],
