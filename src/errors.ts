@@ -356,7 +356,8 @@ export class InputNotFilledError extends OctavoError {
   ) {
     super(
       `Input "${input}" of the model cannot be filled from text: ${detail}. ` +
-        `Known inputs are ${known.join(", ")}.`,
+        `Known inputs are ${known.join(", ")}. For others give ready inputs in place of texts: ` +
+        `lines such as {"inputs": {"${input}": [[…]]}}, or a safetensors file.`,
     );
   }
 }

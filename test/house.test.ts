@@ -53,6 +53,8 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "node:child_process": "node.ts",
   "node:crypto": "node.ts",
   "node:module": "runtime/ort-node.ts cli/",
+  "node:stream": "data/record-files.ts",
+  "node:zlib": "data/record-files.ts",
   "node:os": "node.ts cli/",
   "node:url": "node.ts cli/",
   "onnxruntime-node": "runtime/ort-node.ts",

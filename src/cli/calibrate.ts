@@ -28,6 +28,7 @@ interface Options extends CommonOptions, DataOptions, OperandOptions {
   readonly shards?: number;
   readonly merge?: string[];
   readonly manifest?: ManifestKind;
+  readonly statsOutput?: string;
   readonly checkpointEvery: number;
   readonly force?: boolean;
 }
@@ -49,6 +50,11 @@ export function calibrateCommand(io: Io): Command {
       ).choices(["kubernetes", "slurm"]),
     )
     .option(
+      "--stats-output <path>",
+      "with --manifest: where the merged statistics go (default: stats.json)",
+      named,
+    )
+    .option(
       "--checkpoint-every <seconds>",
       "how often the state of the run is kept, to be resumed where it is cut off",
       wholeNumber,
@@ -60,6 +66,8 @@ export function calibrateCommand(io: Io): Command {
       if (options.manifest !== undefined)
         return writeManifest(io, options.manifest, model, options);
       const { output } = options;
+      if (options.statsOutput !== undefined)
+        throw new InvalidArgumentError("--stats-output goes with --manifest.");
       if (output === undefined)
         throw new InvalidArgumentError("--output is missing: where the statistics go.");
       const [{ calibrate }, { calibrateText }, { present }] = await Promise.all([
@@ -67,7 +75,14 @@ export function calibrateCommand(io: Io): Command {
         import("../report/text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, shards, manifest: _manifest, ...settings } = options;
+      const {
+        json: _json,
+        verbose: _verbose,
+        shards,
+        manifest: _manifest,
+        statsOutput: _statsOutput,
+        ...settings
+      } = options;
       const shard =
         options.shard ?? (shards === undefined ? undefined : fromEnvironment(io, shards));
       const signal = interruption(io);
@@ -123,6 +138,8 @@ async function writeManifest(
     textColumn,
     pairColumn,
     tokensColumn,
+    checkpointEvery: options.checkpointEvery,
+    output: options.statsOutput,
   });
   if (output !== undefined) saveText(output, manifest, force);
   if (options.json === true)
