@@ -39,7 +39,11 @@ type Settings = ReturnType<typeof checkOptions<typeof trainSchema>>;
  * Trains a float model; the result appears whole or not at all. Beside it a checkpoint is kept while the run lasts, which the same call takes
  * up again where it was cut off, to the same bytes. Throws an OctavoError for everything that is the user's to mend, and the signal's reason.
  */
-export async function trainModel(host: Host, input: string, options: TrainOptions): Promise<TrainedFile> {
+export async function trainModel(
+  host: Host,
+  input: string,
+  options: TrainOptions,
+): Promise<TrainedFile> {
   const settings = checkOptions(trainSchema, options);
   requireReportName(settings.report);
   return withRun(host, input, async (run) => {
@@ -47,9 +51,7 @@ export async function trainModel(host: Host, input: string, options: TrainOption
     const { file } = run;
     const { force, onProgress = () => undefined } = settings;
     const output = outputOf(host, file, settings);
-    for (const { path } of [...output.texts, { path: output.model }])
-      host.requireWritable(path, force);
-    if (settings.report !== undefined) host.requireWritable(settings.report, force);
+    requireOutputs(host, output, settings);
     onProgress({ step: "reading", done: 0, total: 0 });
     const model = readGraph(file);
     requireFloat(model);
@@ -95,6 +97,16 @@ export async function trainModel(host: Host, input: string, options: TrainOption
       return { path, report };
     });
   });
+}
+
+/** Throws where something that is written may not be. */
+function requireOutputs(
+  host: Host,
+  { model, texts }: ReturnType<typeof outputOf>,
+  { report, force }: Settings,
+): void {
+  for (const path of [...texts.map((text) => text.path), model, ...(report ? [report] : [])])
+    host.requireWritable(path, force);
 }
 
 /** What the report says of the training itself. */

@@ -104,13 +104,20 @@ class Powers {
   }
 
   add(record: number, float: Float32Array | undefined, quantized: Float32Array | undefined): void {
-    float?.forEach((value, i) => {
-      const [signal, noise] = [value * value, (value - (quantized?.[i] ?? NaN)) ** 2];
-      this.#signal += signal;
-      this.#noise += noise;
-      this.#signals[record] = (this.#signals[record] as number) + signal;
-      this.#noises[record] = (this.#noises[record] as number) + noise;
-    });
+    if (float === undefined) return;
+    let [signal, noise, allSignal, allNoise] = [0, 0, this.#signal, this.#noise];
+    // Vocabularies are long, so a plain loop.
+    for (let i = 0; i < float.length; i++) {
+      const value = float[i] as number;
+      const difference = value - (quantized?.[i] ?? NaN);
+      signal += value * value;
+      noise += difference * difference;
+      allSignal += value * value;
+      allNoise += difference * difference;
+    }
+    [this.#signal, this.#noise] = [allSignal, allNoise];
+    this.#signals[record] = (this.#signals[record] as number) + signal;
+    this.#noises[record] = (this.#noises[record] as number) + noise;
   }
 
   snrDb(records?: readonly number[]): number {
