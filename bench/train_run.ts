@@ -90,7 +90,7 @@ function withQuantizers(float: Model): QuantizerGraph {
     exclude: [],
     rangeOf: () => ({ min: -6, max: 6 }),
   });
-  return quantizerGraph(float, plan, target, { stepRate: 200, outputs: ["logits"] });
+  return quantizerGraph(float, plan, target, { scaleRateMultiplier: 200, outputs: ["logits"] });
 }
 
 process.stdout.write(JSON.stringify({ ms, memory, loss: losses.at(-1) }));

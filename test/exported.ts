@@ -64,7 +64,7 @@ export async function compareWithExport(
 ): Promise<Comparison> {
   const made = quantizerGraph(model, planned.plan, target, {
     weights: planned.weights,
-    stepRate: 20,
+    scaleRateMultiplier: 20,
     outputs: model.graph.outputs.map(({ name }) => name),
   });
   const trained = startOf(made);

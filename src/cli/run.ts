@@ -1,7 +1,8 @@
 // The command line: parses, runs one command, turns whatever happens into output and an exit status. Only parsing is loaded at the start.
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { OctavoError } from "../errors.js";
+import { OctavoError, OptionError } from "../errors.js";
+import { flagOf } from "../options/spelling.js";
 import { styleFor } from "../report/style.js";
 import { benchmarkCommand } from "./benchmark.js";
 import { calibrateCommand } from "./calibrate.js";
@@ -107,12 +108,13 @@ async function failed(error: unknown, { json, verbose }: Reporter, io: Io): Prom
     import("../report/format.js"),
     import("./present.js"),
   ]);
-  const known = error instanceof OctavoError;
-  const message = error instanceof Error ? error.message : String(error);
+  const shown = error instanceof OptionError ? error.spelled(flagOf) : error;
+  const known = shown instanceof OctavoError;
+  const message = shown instanceof Error ? shown.message : String(shown);
   if (json)
     print(io, {
       error: known
-        ? { name: error.name, ...error.toJSON() }
+        ? { name: shown.name, ...shown.toJSON() }
         : { name: "Error", code: "internal", message },
     });
   else {

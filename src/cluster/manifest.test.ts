@@ -117,7 +117,7 @@ test("options of the run are those of every shard", () => {
 
 test.each([
   ["without shards", ["--data", "d.jsonl"], 2, /needs --shards/],
-  ["without data", ["--shards", "2"], 1, /"data" cannot be left out/],
+  ["without data", ["--shards", "2"], 1, /--data cannot be left out/],
   ["with a shard", ["--shards", "2", "--shard", "1/2", "--data", "d.jsonl"], 2, /neither/],
   ["with a line break in a path", ["--shards", "2", "--data", "a\nb.jsonl"], 1, /control/],
   [

@@ -1,7 +1,7 @@
 // Calibration on a cluster: the same command in shards, written down for Kubernetes or Slurm, with the merge of their files. Pure text.
 import { WINDOW } from "../data/run-batches.js";
 import { OptionError } from "../errors.js";
-import type { CalibrateOptions } from "../options/schemas.js";
+import type { CalibrateOptions } from "../options/calibrate.js";
 
 export type ManifestKind = "kubernetes" | "slurm";
 

@@ -18,7 +18,7 @@ import {
 import type { Host, OpenedModel } from "../host/host.js";
 import { withRun, type Run } from "../host/run.js";
 import { withSessions } from "../host/sessions.js";
-import { checkOptions, compareSchema, type CompareOptions } from "../options/schemas.js";
+import { compareSettings, type CompareOptions } from "../options/compare.js";
 import { compareOutputs, outputErrors, type OutputErrors } from "../evaluate/outputs.js";
 import { readGraph } from "../host/read-graph.js";
 import { feedsFor, rowsFor } from "../evaluate/rows.js";
@@ -38,7 +38,7 @@ export async function compareModels(
   candidate: string,
   options: CompareOptions = {},
 ): Promise<CompareReport> {
-  const { data, ...checked } = checkOptions(compareSchema, options);
+  const { data, ...checked } = compareSettings(options);
   const base = { ...checked, onProgress: checked.onProgress ?? (() => undefined) };
   return withRun(host, reference, (left) =>
     withRun(host, candidate, ({ file: right }) => {

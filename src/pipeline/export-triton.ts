@@ -12,7 +12,7 @@ import { fedInputs, foreignToTensorrt, tritonConfig, tritonModel } from "../targ
 import { trtexecCommand } from "../targets/trtexec.js";
 import type { Host, OpenedModel } from "../host/host.js";
 import { withRun } from "../host/run.js";
-import { checkOptions, exportTritonSchema, type ExportTritonOptions } from "../options/schemas.js";
+import { exportTritonSettings, type ExportTritonOptions } from "../options/export-triton.js";
 
 export interface TritonExported {
   /** The model repository. */
@@ -29,7 +29,7 @@ export async function exportTritonModel(
   input: string,
   options: ExportTritonOptions,
 ): Promise<TritonExported> {
-  const settings = checkOptions(exportTritonSchema, options);
+  const settings = exportTritonSettings(options);
   const { output, target, maxBatch, force, signal, onProgress = () => undefined } = settings;
   const start = host.now();
   return withRun(host, input, async ({ file }) => {
@@ -112,7 +112,7 @@ function nameFor(host: Host, { path, folder }: OpenedModel): string {
   throw new OptionError(
     "name",
     `taken from "${name}"`,
-    "letters, digits, ., - and _ (give it with --name)",
+    "letters, digits, ., - and _ (give it as {name})",
   );
 }
 

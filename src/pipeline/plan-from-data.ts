@@ -266,7 +266,7 @@ async function withStatistics<T>(
     throw new OptionError(
       "data",
       "left out in static mode",
-      "a file of texts to calibrate with (--data train.jsonl), or statistics (--stats)",
+      "a file of texts to calibrate with ({data: train.jsonl}), or statistics ({stats: stats.json})",
     );
   const given = { ...dataOptions(options, data), samples, ...taps, onProgress };
   return withCalibrated(run, floatCopy(), names, given, (calibrated, tapped) =>

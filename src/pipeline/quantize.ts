@@ -1,7 +1,6 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
 import { dataOptions, rowsForCheck } from "../calibrate/calibrate-sites.js";
 import { clippingWarnings } from "../calibrate/clipping.js";
-import { OptionError } from "../errors.js";
 import { checkFeeds, checkWarnings } from "../evaluate/check.js";
 import { evaluationOf, type PairEvaluation } from "../evaluate/score.js";
 import { floatAnswers, verify, type Verification, type Verified } from "../evaluate/verify.js";
@@ -13,15 +12,15 @@ import { readGraph } from "../host/read-graph.js";
 import { withRun, type Run } from "../host/run.js";
 import { undoOnFailure, withSession } from "../host/sessions.js";
 import { maxLengthOf } from "../inputs/length.js";
-import { requireQatOptions } from "../options/qat-options.js";
-import { checkOptions, quantizeSchema, type QuantizeOptions } from "../options/schemas.js";
+import { QUANTIZE_DEFAULTS } from "../options/defaults.js";
+import { quantizeSettings, type AnyQuantizeOptions } from "../options/quantize.js";
 import { requireOneForm } from "../options/weight-options.js";
 import { partsOf } from "../plan/part-reports.js";
 import { lowerPlan, planModel, type Planned } from "../plan/plan-model.js";
 import { trainPlanned, type QatPlanned } from "../qat/train-planned.js";
 import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
 import type { OnProgress } from "../report/progress.js";
-import { REPORT_VERSION, type QuantizeReport, type StepReport } from "../report/report.js";
+import { REPORT_VERSION, type QuantizeReport, type AblationReport } from "../report/report.js";
 import type { Feeds } from "../runtime/runtime.js";
 import { floatTarget, targetFor } from "../targets/all.js";
 import { choose } from "../targets/choices.js";
@@ -39,7 +38,7 @@ export interface Quantized {
 }
 
 type Choices = ReturnType<typeof choose>;
-type Settings = ReturnType<typeof checkOptions<typeof quantizeSchema>> & {
+type Settings = ReturnType<typeof quantizeSettings> & {
   readonly onProgress: OnProgress;
 };
 
@@ -48,7 +47,7 @@ const NO_ANSWERS = { expected: undefined, predicted: undefined };
 /** What was asked for, once it is known to fit together. */
 interface Order {
   readonly input: string;
-  readonly options: QuantizeOptions;
+  readonly options: AnyQuantizeOptions;
   readonly settings: Settings;
   readonly target: Target;
   readonly choices: Choices;
@@ -63,7 +62,7 @@ interface Order {
 export async function quantizeModel(
   host: Host,
   input: string,
-  options: QuantizeOptions = {},
+  options: AnyQuantizeOptions = {},
 ): Promise<Quantized> {
   const settings = settingsOf(options);
   const { mode, labelColumn: label, answersColumn: answers } = settings;
@@ -115,19 +114,9 @@ export async function quantizeModel(
 }
 
 /** Throws OptionError for options that do not fit together, UnsupportedError for a form that the target does not have. */
-function settingsOf(options: QuantizeOptions): Settings {
-  const settings = checkOptions(quantizeSchema, options);
-  const { mode, range } = settings;
-  if (mode === "dynamic" && range !== "min-max")
-    throw new OptionError(
-      "range",
-      `${range} in dynamic mode`,
-      "--mode static: dynamic mode finds ranges at run time",
-    );
-  requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
-  if (settings.steps && !settings.check)
-    throw new OptionError("steps", "measured without the check", "--steps without --no-check");
-  requireQatOptions(mode, settings);
+function settingsOf(options: AnyQuantizeOptions): Settings {
+  const settings = quantizeSettings(options);
+  requireWeightForm(floatTarget(settings.target), settings.mode, settings.weights ?? "int8");
   return { ...settings, onProgress: settings.onProgress ?? (() => undefined) };
 }
 
@@ -215,7 +204,7 @@ function write({ host, file }: Run, model: Model, { settings, output }: Order) {
 }
 
 interface Finished extends Verified {
-  readonly steps: readonly StepReport[] | undefined;
+  readonly ablation: readonly AblationReport[] | undefined;
   /** When the check had ended. */
   readonly at: number;
 }
@@ -237,14 +226,14 @@ async function finished(
     : NO_ANSWERS;
   const verified = await verify(host, output, float, verification);
   const at = host.now();
-  const steps = settings.steps
+  const ablation = settings.ablation
     ? await measureSteps(host, {
         calibration: planned.calibration,
         outliers: given === undefined ? (planned.rewrites.outlier ?? 0) : 0,
         again: (changed) => checkedAgain(host, input, { ...options, ...changed }),
       })
     : undefined;
-  return { ...verified, steps, at };
+  return { ...verified, ablation, at };
 }
 
 interface Facts {
@@ -258,7 +247,7 @@ function reportOf(
   { host, file }: Run,
   { input, options, settings, target, output }: Order,
   { planned, trained, partsAt, nextCommand }: Made,
-  { check, change, steps }: Finished,
+  { check, change, ablation }: Finished,
   facts: Facts,
 ): QuantizeReport {
   const { calibration, clipped, ranges = [], warnings = [] } = planned;
@@ -279,9 +268,9 @@ function reportOf(
     ...(clipped && { clipped }),
     ...(nextCommand !== undefined && { nextCommand }),
     parts: partsAt(facts.bytesBefore, facts.bytesAfter),
-    ...(steps && { steps }),
+    ...(ablation && { ablation }),
     ...(ranges.length > 0 && { ranges }),
-    commandLine: commandLine("quantize", [input], options, checkOptions(quantizeSchema, {})),
+    commandLine: commandLine("quantize", [input], options, QUANTIZE_DEFAULTS),
     environment: host.environment(host.runtime),
     ...(change && { evaluation: change.report }),
     warnings: [
@@ -301,7 +290,7 @@ function inputsOf({ graph }: Model): Value[] {
 async function checkedAgain(
   host: Host,
   input: string,
-  { steps: _1, report: _2, writePlan: _3, evaluate: _4, ...options }: QuantizeOptions,
+  { ablation: _1, report: _2, writePlan: _3, evaluate: _4, ...options }: AnyQuantizeOptions,
 ): Promise<number | undefined> {
   const { report } = await quantizeModel(host, input, options);
   return report.check?.snrDb;

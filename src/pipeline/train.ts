@@ -18,7 +18,8 @@ import { floatAnswers, verify } from "../evaluate/verify.js";
 import type { Host, OpenedModel } from "../host/host.js";
 import { withRun, type Run } from "../host/run.js";
 import { undoOnFailure, withSession } from "../host/sessions.js";
-import { checkOptions, trainSchema, type TrainOptions } from "../options/schemas.js";
+import { TRAIN_DEFAULTS } from "../options/defaults.js";
+import { trainSettings, type TrainOptions, type TrainSettings } from "../options/train.js";
 import { globOf } from "../plan/patterns.js";
 import { readGraph } from "../host/read-graph.js";
 import { reportFile, requireReportName } from "./report.js";
@@ -33,8 +34,6 @@ export interface TrainedFile {
   readonly report: TrainReport;
 }
 
-type Settings = ReturnType<typeof checkOptions<typeof trainSchema>>;
-
 /**
  * Trains a float model; the result appears whole or not at all. Beside it a checkpoint is kept while the run lasts, which the same call takes
  * up again where it was cut off, to the same bytes. Throws an OctavoError for everything that is the user's to mend, and the signal's reason.
@@ -44,7 +43,7 @@ export async function trainModel(
   input: string,
   options: TrainOptions,
 ): Promise<TrainedFile> {
-  const settings = checkOptions(trainSchema, options);
+  const settings = trainSettings(options);
   requireReportName(settings.report);
   return withRun(host, input, async (run) => {
     const clock = { begun: host.now(), trained: 0, written: 0 };
@@ -81,12 +80,7 @@ export async function trainModel(
         output: path,
         seconds: { train: clock.trained - clock.begun, write: clock.written - clock.trained },
         peakMemoryBytes,
-        commandLine: commandLine(
-          "train",
-          [input],
-          options,
-          checkOptions(trainSchema, { data: "?" }),
-        ),
+        commandLine: commandLine("train", [input], options, TRAIN_DEFAULTS),
         environment: host.environment(host.runtime),
         ...(change && { evaluation: change.report }),
         warnings: [...warningsOf(made.trained, made.data), ...(change?.warnings ?? [])],
@@ -103,7 +97,7 @@ export async function trainModel(
 function requireOutputs(
   host: Host,
   { model, texts }: ReturnType<typeof outputOf>,
-  { report, force }: Settings,
+  { report, force }: TrainSettings,
 ): void {
   for (const path of [...texts.map((text) => text.path), model, ...(report ? [report] : [])])
     host.requireWritable(path, force);
@@ -112,7 +106,7 @@ function requireOutputs(
 /** What the report says of the training itself. */
 function resultsOf(
   { trained, data }: Made,
-  { teacher }: Settings,
+  { teacher }: TrainSettings,
   scoring: Scoring | undefined,
 ): Omit<
   TrainReport,
@@ -139,7 +133,7 @@ function resultsOf(
 }
 
 /** Where the model goes, and what goes beside it: into a folder all that its own folder holds but weights. */
-function outputOf(host: Host, { path, folder }: OpenedModel, { output }: Settings) {
+function outputOf(host: Host, { path, folder }: OpenedModel, { output }: TrainSettings) {
   if (output === undefined || output.endsWith(".onnx"))
     return { model: output ?? host.beside(path, "_tuned"), texts: [] };
   const content = folder === undefined ? [] : host.folderContent(folder);
@@ -160,7 +154,7 @@ interface Made {
   readonly copies: readonly Copy[];
 }
 
-async function train(run: Run, settings: Settings, running: Running): Promise<Made> {
+async function train(run: Run, settings: TrainSettings, running: Running): Promise<Made> {
   const { host, file } = run;
   const { teacher } = settings;
   const { onProgress = () => undefined } = settings;
@@ -201,14 +195,14 @@ async function train(run: Run, settings: Settings, running: Running): Promise<Ma
 
 function optionsFor(
   host: Host,
-  settings: Settings,
+  settings: TrainSettings,
   { output, scoring }: Running,
   of: Pick<RunOf, "perEpoch" | "identity">,
 ): TrainLoopOptions {
   const { force, checkpointEvery: every, onCheckpoint, onProgress = () => undefined } = settings;
   return loopOptions(
     host,
-    { ...settings, onProgress },
+    { ...settings, steps: settings.trainSteps, onProgress },
     { ...of, scoring, checkpoint: checkpointStore(host, output, { every, force, onCheckpoint }) },
   );
 }
@@ -217,7 +211,7 @@ function optionsFor(
 function identityOf(
   { host, file }: Run,
   data: TrainingData,
-  settings: Settings,
+  settings: TrainSettings,
   teacher: string,
 ): RunOf["identity"] {
   const { freeze, batchSize, maxLength, labelScale, seed, recompute } = settings;

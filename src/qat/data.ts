@@ -26,7 +26,7 @@ export interface QatDataSettings extends Omit<EvaluationSettings, "data" | "samp
   readonly loss?: QatLoss | undefined;
   readonly temperature: number;
   /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */
-  readonly hiddenShare: number;
+  readonly hiddenWeight: number;
   readonly labelScale: number;
 }
 
@@ -63,7 +63,7 @@ export async function qatData(
   const loss = lossOf(prepared, settings);
   const { train, held } = await partsOf(run, prepared, settings);
   const each: TrainingData[] = [];
-  const hidden = { values: teacher.hidden, share: settings.hiddenShare };
+  const hidden = { values: teacher.hidden, share: settings.hiddenWeight };
   for (const kind of KINDS[loss])
     each.push(
       await trainingData(run, graph, {

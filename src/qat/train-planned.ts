@@ -28,7 +28,7 @@ export interface QatSettings extends QatDataSettings {
   /** Highest learning rate of weights; default: by the noise that there is at the start. */
   readonly rate?: number | undefined;
   /** Multiple of it, for steps and zero points. */
-  readonly stepRate: number;
+  readonly scaleRateMultiplier: number;
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly threads?: number | undefined;
@@ -76,14 +76,14 @@ export function trainPlanned(
 ): Promise<QatPlanned> {
   const { host } = run;
   const begun = host.now();
-  const { stepRate, onProgress, output } = settings;
+  const { scaleRateMultiplier, onProgress, output } = settings;
   onProgress({ step: "reading", done: 0, total: 0 });
   return withTeacher(run, planned.float ?? model, async (teacher) => {
     const data = await qatData(run, model.graph, teacher, settings);
     const { outputs } = data;
     const made = quantizerGraph(model, planned.plan, target, {
       weights: planned.weights,
-      stepRate,
+      scaleRateMultiplier,
       outputs,
     });
     const { trained, start } = await train(run, made, data, settings);
@@ -174,7 +174,14 @@ function optionsFor(
   settings: QatSettings,
 ): TrainLoopOptions {
   const { trainSteps: steps, output, force, onCheckpoint } = settings;
-  const { checkpointEvery: every, stepRate, seed, batchSize, maxLength, labelScale } = settings;
+  const {
+    checkpointEvery: every,
+    scaleRateMultiplier,
+    seed,
+    batchSize,
+    maxLength,
+    labelScale,
+  } = settings;
   return loopOptions(
     host,
     {
@@ -202,7 +209,7 @@ function optionsFor(
         data: digest,
         terms,
         plan: planToJson(plan),
-        stepRate,
+        scaleRateMultiplier,
         batchSize,
         maxLength,
         labelScale,

@@ -228,7 +228,7 @@ const quantize = v.object({
   clipped: optional(v.array(clipped)),
   evaluation: optional(change),
   parts: optional(v.array(part)),
-  steps: optional(v.array(step)),
+  ablation: optional(v.array(step)),
   ranges: optional(v.array(activation)),
   commandLine: optional(v.string()),
   environment: optional(environment),
