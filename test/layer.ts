@@ -22,9 +22,7 @@ export function layerModel({ values, rows, cols }: Rows, bias?: Float32Array): M
     b.input("attention_mask", ["batch", "length"], "int64");
     const product = b.op("p", "MatMul", [x, b.float("layer.weight", [...values], [rows, cols])]);
     b.output(
-      bias === undefined
-        ? product
-        : b.op("y", "Add", [product, b.float("layer.bias", [...bias])]),
+      bias === undefined ? product : b.op("y", "Add", [product, b.float("layer.bias", [...bias])]),
     );
   });
   inferTypes(model);
@@ -51,7 +49,11 @@ export function batchesOf({ values, rows, cols }: Rows, each = 16, padding = 3):
       mask,
       feeds: {
         x: { dtype: "float32", dims: [1, length, cols], data },
-        attention_mask: { dtype: "int64", dims: [1, length], data: BigInt64Array.from(mask, BigInt) },
+        attention_mask: {
+          dtype: "int64",
+          dims: [1, length],
+          data: BigInt64Array.from(mask, BigInt),
+        },
       },
     };
   });

@@ -19,4 +19,8 @@ const parts: Pick<Host, "runtime" | "writeTemporary"> = {
 export const stepHost = parts as Host;
 
 /** A model that is in memory alone. */
-export const inMemory = { path: "memory", folder: undefined, external: undefined } as unknown as OpenedModel;
+export const inMemory = {
+  path: "memory",
+  folder: undefined,
+  external: undefined,
+} as unknown as OpenedModel;

@@ -49,7 +49,12 @@ const exact = product(x, weight.values, bias);
 
 function planOf(sites: readonly Site[], activation: ActivationSpec): Plan {
   const spec = { dtype: "int8", granularity: "per-channel", limit: 127 } as const;
-  const plan = { kind: "linear", quantize: true, weight: { ...spec, limit: 7 }, activation } as const;
+  const plan = {
+    kind: "linear",
+    quantize: true,
+    weight: { ...spec, limit: 7 },
+    activation,
+  } as const;
   return {
     format: "octavo-plan",
     version: 1,
@@ -168,7 +173,9 @@ describe("GPTQ rounding", () => {
       );
       const gram = product({ values: turned, rows: K, cols: ROWS }, rows.values);
       const largest = Math.max(...gram.map(Math.abs));
-      gram.forEach((v, i) => expect(Math.abs(v - (found.gram[i] ?? NaN)) / largest).toBeLessThan(1e-5));
+      gram.forEach((v, i) =>
+        expect(Math.abs(v - (found.gram[i] ?? NaN)) / largest).toBeLessThan(1e-5),
+      );
       for (let k = 0; k < K; k++) {
         const sum = (of: Rows) => of.values.reduce((all, v, i) => all + (i % K === k ? v : 0), 0);
         expect(found.sums[k]).toBeCloseTo(sum(rows), 2);
