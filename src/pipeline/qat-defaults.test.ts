@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
-import { quantize, type QuantizeOptions } from "../node.js";
+import { quantize } from "../node.js";
+import type { QatOptions } from "../options/quantize.js";
 import { rateFor } from "../qat/train-planned.js";
 
 const folder = mkdtempSync(join(tmpdir(), "octavo-qat-defaults-"));
@@ -70,7 +71,7 @@ beforeAll(() => {
 });
 
 let count = 0;
-async function trained(options: QuantizeOptions = {}, model = "m") {
+async function trained(options: Partial<QatOptions> = {}, model = "m") {
   const rates: number[] = [];
   const { report } = await quantize(at(model), {
     mode: "qat",
@@ -127,14 +128,14 @@ describe("at the defaults", () => {
   });
 
   test("hidden states are learned beside outputs, ten times as much as these", async () => {
-    const first = async (options: QuantizeOptions) => {
+    const first = async (options: Partial<QatOptions>) => {
       const data = at("reviews.jsonl");
       const given = { weightBits: 4, trainSteps: 1, data, ...options } as const;
       const { training } = await trained(given, "words");
       return training.losses[0]?.value ?? NaN;
     };
-    const none = await first({ hiddenShare: 0 });
-    const one = await first({ hiddenShare: 1 });
+    const none = await first({ hiddenWeight: 0 });
+    const one = await first({ hiddenWeight: 1 });
     expect(one).toBeGreaterThan(none + 1e-4);
     expect(((await first({})) - none) / (one - none)).toBeCloseTo(10, 2);
   });
@@ -148,7 +149,7 @@ describe("at the defaults", () => {
   });
 
   test("training that only harms is passed over", async () => {
-    const { training } = await trained({ trainSteps: 5, rate: 0.3, stepRate: 1 });
+    const { training } = await trained({ trainSteps: 5, rate: 0.3, scaleRateMultiplier: 1 });
     expect(training.best).toBe(0);
   });
 });
