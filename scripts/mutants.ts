@@ -82,6 +82,7 @@ const { values, positionals } = parseArgs({
     sample: { type: "string", default: "300" },
     seed: { type: "string", default: "1" },
     limit: { type: "string", default: "120" },
+    tests: { type: "string", default: "src,test" },
     json: { type: "string" },
     list: { type: "boolean", default: false },
   },
@@ -89,7 +90,7 @@ const { values, positionals } = parseArgs({
 const [count, seed, limit] = [Number(values.sample), Number(values.seed), Number(values.limit)];
 if (positionals.length === 0 || ![count, seed, limit].every(Number.isFinite)) {
   say(
-    "Usage: npm run mutants -- [--sample 300] [--seed 1] [--limit SECONDS] [--json FILE] [--list] FOLDERS",
+    "Usage: npm run mutants -- [--sample 300] [--seed 1] [--limit SECONDS] [--tests FOLDER,FOLDER] [--json FILE] [--list] FOLDERS",
   );
   process.exit(2);
 }
@@ -104,7 +105,7 @@ if (values.list) {
   process.exit(0);
 }
 
-const tests = await FastTests.open(root);
+const tests = await FastTests.open(root, values.tests.split(","));
 const outcomes: Outcome[] = [];
 try {
   await tests.record(RECORDS, (name, left) => say(`${left} test files to record: ${name}`));

@@ -25,7 +25,7 @@ interface Record {
 }
 
 interface Records {
-  /** Of all that is not a test. */
+  /** Of the sources. */
   readonly hash: string;
   readonly files: { [testFile: string]: Record };
 }
@@ -57,7 +57,8 @@ export class FastTests {
 
   private constructor(private readonly root: string) {}
 
-  static async open(root: string): Promise<FastTests> {
+  /** The fast tests in `folders`. */
+  static async open(root: string, folders: readonly string[]): Promise<FastTests> {
     const tests = new FastTests(root);
     tests.vitest = await createVitest(
       "test",
@@ -65,7 +66,7 @@ export class FastTests {
         root,
         config: false,
         watch: false,
-        include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+        include: folders.map((folder) => `${folder}/**/*.test.ts`),
         exclude: ["**/*.slow.test.ts"],
         setupFiles: ["test/seed.ts", WORKER],
         testTimeout: 60_000,
@@ -85,7 +86,7 @@ export class FastTests {
 
   /** Runs each test file whose record is missing or old, and keeps the records in `path`. */
   async record(path: string, onFile: (name: string, left: number) => void): Promise<void> {
-    const sources = sourcesIn(this.root, ["src", "test"]);
+    const sources = sourcesIn(this.root, ["src"]);
     const hash = hashOf(sources.map((file) => readFileSync(join(this.root, file), "utf8")));
     if (existsSync(path)) this.records = JSON.parse(readFileSync(path, "utf8")) as Records;
     if (this.records.hash !== hash) this.records = { hash, files: {} };
@@ -94,7 +95,7 @@ export class FastTests {
     );
     if (stale.length === 0) return;
 
-    const places = await this.addProbes(sources.filter((file) => file.startsWith("src/")));
+    const places = await this.addProbes(sources);
     mkdirSync(dirname(path), { recursive: true });
     for (const [index, [name, specification]] of stale.entries()) {
       onFile(name, stale.length - index);
