@@ -5,8 +5,10 @@ import { afterAll, inject } from "vitest";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Milliseconds that a test file may take before its process ends itself. */
+    /** Seconds of computing that a test file may take before its process ends itself: a busy machine takes longer, a loop without end too much. */
     mutantsLimit: number;
+    /** A file to leave behind then. */
+    mutantsMarker: string;
     /** Where to write the blocks that were reached, as bytes; empty for nowhere. */
     mutantsReach: string;
   }
@@ -16,10 +18,18 @@ declare module "vitest" {
 const MOST_BLOCKS = 2 ** 16;
 
 // A thread of its own, since a loop without end leaves no turn to a timer of this one.
-const watch = new Worker(
-  `setTimeout(() => process.kill(process.pid, "SIGKILL"), ${inject("mutantsLimit")})`,
-  { eval: true },
-);
+const WATCH = `
+  const { workerData } = require("node:worker_threads");
+  setInterval(() => {
+    const { user, system } = process.cpuUsage();
+    if (user + system < workerData.limit * 1e6) return;
+    require("node:fs").writeFileSync(workerData.marker, "");
+    process.kill(process.pid, "SIGKILL");
+  }, 500);`;
+const watch = new Worker(WATCH, {
+  eval: true,
+  workerData: { limit: inject("mutantsLimit"), marker: inject("mutantsMarker") },
+});
 watch.unref();
 
 const reached = new Uint8Array(MOST_BLOCKS);
