@@ -82,8 +82,10 @@ function proposals(
   mode: Mode,
   options: Partial<LoweringOptions> = {},
 ): string[] {
-  const { propose } = targetFor(target, mode);
-  return sites.map((site) => line(site.name, propose(site, mode, { ...OPTIONS, ...options })));
+  const chosen = targetFor(target, mode);
+  return sites.map((site) =>
+    line(site.name, chosen.propose(site, mode, { ...OPTIONS, ...options })),
+  );
 }
 
 describe("what a target proposes for one site of each kind", () => {
@@ -209,12 +211,12 @@ describe("what a target proposes for one site of each kind", () => {
   );
 
   test("a residual of which only one operand was seen stays in float where both are asked for", () => {
-    const { propose } = targetFor("tensorrt", "static");
+    const chosen = targetFor("tensorrt", "static");
     const rangeOf = (_: Site, operand?: string) =>
       operand === "second" ? undefined : { min: -1, max: 3 };
     const site = siteOf("out.residual");
     const plan = (residual: "skip" | "both") =>
-      propose(site, "static", { ...OPTIONS, residual, rangeOf });
+      chosen.propose(site, "static", { ...OPTIONS, residual, rangeOf });
     expect(plan("skip").quantize).toBe(true);
     expect(plan("both").quantize).toBe(false);
   });
@@ -232,8 +234,8 @@ describe("what a target proposes for one site of each kind", () => {
     [{ weights: "int4", blockSize: 16, weightRange: "mse" }, "int4 in 16s symmetric mse"],
     [{ weights: "int4", blockSize: 256 }, "int4 in 64s symmetric min-max"],
   ] as const)("a layer's weight under %j is %s", (given, weight) => {
-    const { propose } = targetFor("cpu", "dynamic");
-    const plan = propose(siteOf("query"), "dynamic", { ...OPTIONS, ...given });
+    const chosen = targetFor("cpu", "dynamic");
+    const plan = chosen.propose(siteOf("query"), "dynamic", { ...OPTIONS, ...given });
     expect(plan.quantize && plan.weight && weightTold(plan.weight)).toBe(weight);
   });
 });
