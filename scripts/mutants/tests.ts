@@ -27,6 +27,8 @@ interface Record {
 interface Records {
   /** Of the sources. */
   readonly hash: string;
+  /** Where the blocks of each source begin: parsing all of them takes longer than most tests. */
+  readonly blocks: { [file: string]: readonly number[] };
   readonly files: { [testFile: string]: Record };
 }
 
@@ -51,7 +53,7 @@ export class FastTests {
   private changed: Changed | undefined;
   private probes: ReadonlyMap<string, string> | undefined;
   private readonly folder = mkdtempSync(join(tmpdir(), "octavo-mutants-"));
-  private records: Records = { hash: "", files: {} };
+  private records: Records = { hash: "", blocks: {}, files: {} };
   private specifications: ReadonlyMap<string, TestSpecification> = new Map();
   private vitest!: Vitest;
 
@@ -89,7 +91,7 @@ export class FastTests {
     const sources = sourcesIn(this.root, ["src"]);
     const hash = hashOf(sources.map((file) => readFileSync(join(this.root, file), "utf8")));
     if (existsSync(path)) this.records = JSON.parse(readFileSync(path, "utf8")) as Records;
-    if (this.records.hash !== hash) this.records = { hash, files: {} };
+    if (this.records.hash !== hash) this.records = { hash, blocks: {}, files: {} };
     const stale = [...this.specifications].filter(
       ([name]) => this.records.files[name]?.hash !== this.hashOfTest(name),
     );
@@ -216,10 +218,10 @@ export class FastTests {
       const text = readFileSync(path, "utf8");
       const probe = (): string => `globalThis.mutantsReached[${places.push(file) - 1}]=1;`;
       const head = probe();
-      const cuts = blocksOf(await mutantsOf(this.root, file)).map(({ start }) => ({
-        at: start + 1,
-        probe: probe(),
-      }));
+      const starts = (this.records.blocks[file] ??= blocksOf(await mutantsOf(this.root, file)).map(
+        ({ start }) => start,
+      ));
+      const cuts = starts.map((start) => ({ at: start + 1, probe: probe() }));
       let probed = text;
       for (const cut of cuts.toSorted((one, other) => other.at - one.at))
         probed = probed.slice(0, cut.at) + cut.probe + probed.slice(cut.at);

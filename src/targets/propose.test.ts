@@ -339,6 +339,12 @@ describe("a plan that a target cannot write is an error that names the site and 
     [
       "tensorrt",
       "query",
+      { weight: W8, activation: { ...U8, symmetric: true } },
+      '"dtype": "int8"',
+    ],
+    [
+      "tensorrt",
+      "query",
       { weight: W8, activation: { ...S8, range: "dynamic" } },
       "found beforehand",
     ],
