@@ -2,11 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { buildModel, floats, type Builder } from "../../test/build.js";
 import { PlanError } from "../errors.js";
-import type { Value } from "../graph/graph.js";
+import type { Dim, Value } from "../graph/graph.js";
 import { inferTypes } from "../ops/infer.js";
 import type { ActivationSpec, Mode, SitePlan, WeightSpec } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
-import { targetFor, type TargetName } from "./all.js";
+import { floatTarget, targetFor, TARGET_NAMES, usualMode, type TargetName } from "./all.js";
 import type { LoweringOptions } from "./target.js";
 
 const constant = (b: Builder, name: string, dims: readonly number[]): Value =>
@@ -389,4 +389,50 @@ describe("a plan that a target cannot write is an error that names the site and 
   ])("%s writes %s %j", (target, name, parts, runs) => {
     expect(fate(target, name, parts)).toBe(runs);
   });
+});
+
+describe("on a GPU a product is worth 8 bits by its size", () => {
+  const product = (left: readonly Dim[], right: readonly Dim[], weight = false): string => {
+    const small = buildModel((b) => {
+      const second = weight ? constant(b, "w", right.map(Number)) : b.input("right", right);
+      b.output(b.op("y", "MatMul", [b.input("left", left), second]));
+    });
+    inferTypes(small);
+    const [site] = findSites(small);
+    if (site === undefined) throw new Error("no site");
+    const given = { ...OPTIONS, attention: "all" } as const;
+    const plan = targetFor("tensorrt", "static").propose(site, "static", given);
+    return plan.quantize ? "int8" : plan.reason;
+  };
+
+  test.each<[readonly Dim[], readonly Dim[], string]>([
+    [["n", 16], [16, "m"], "int8"],
+    [["n", 15], [15, "m"], "too small to gain (15 × m)"],
+    [["n", 16], [16, 15], "too small to gain (16 × 15)"],
+    [["n", null], [null, "m"], "int8"],
+    [[1, 32], [32, 32], "a product with a vector: INT8 gains nothing"],
+    [[32, 32], [32, 1], "a product with a vector: INT8 gains nothing"],
+  ])("%j × %j: %s", (left, right, said) => {
+    expect(product(left, right)).toBe(said);
+  });
+
+  test.each<[readonly Dim[], readonly Dim[], string]>([
+    [["n", 16], [16, 16], "int8"],
+    [["n", 16], [16, 15], "too small to gain (16 × 15)"],
+    [[1, 32], [32, 32], "a single row: INT8 gains nothing"],
+    [[1, 1, 32], [32, 32], "a single row: INT8 gains nothing"],
+    [[2, 1, 32], [32, 32], "int8"],
+    [[1, "n", 32], [32, 32], "int8"],
+  ])("%j × a weight %j: %s", (left, right, said) => {
+    expect(product(left, right, true)).toBe(said);
+  });
+});
+
+test("every target is found by its name, and says what to use for a mode that it does not have", () => {
+  for (const name of TARGET_NAMES) expect(floatTarget(name).name).toBe(name);
+  expect(TARGET_NAMES.map(usualMode)).toEqual(["dynamic", "dynamic", "static", "static"]);
+  for (const name of ["tensorrt", "openvino"] as const)
+    expect(() => targetFor(name, "dynamic")).toThrow("Use --mode static with --data");
+  expect(() => targetFor("tensorrt", "dynamic")).toThrow("an Nvidia GPU has no dynamic");
+  expect(() => targetFor("openvino", "dynamic")).toThrow("one by one in float");
 });
