@@ -151,7 +151,9 @@ async function timed(
 ): Promise<Timing[]> {
   const sessions: Session[] = [];
   for (const { path } of editions)
-    sessions.push(await ortNode.load(path, { threads, spinning: "running" }));
+    sessions.push(
+      await ortNode.load(path, { threads, spinning: "running", integerSums: "native" }),
+    );
   const timings: Timing[] = [];
   for (const { batch, length } of SHAPES) {
     const feeds = feedsFor(editions[0]?.path ?? "", { batch, length });

@@ -1,7 +1,7 @@
 // What quantization-aware training gives: the fine-tuned models in each form, float, before training and after, over their whole test splits.
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { quantize, type QuantizeOptions } from "../src/node.js";
+import { quantize, type QatOptions, type StaticOptions } from "../src/node.js";
 import { shared } from "../test/shared.js";
 import { columns, type Bar, type Bench } from "./bench.js";
 import { recordsFor, writeJsonl } from "./datasets.js";
@@ -19,9 +19,9 @@ const FINE_TUNED = [
 
 interface Form {
   readonly name: string;
-  readonly options: QuantizeOptions;
+  readonly options: Omit<StaticOptions, "mode" | "ablation">;
   /** Of the static edition whose loss is to come back, where it is not the one that training starts from. */
-  readonly worst?: QuantizeOptions;
+  readonly worst?: Omit<StaticOptions, "mode">;
   /** Where static mode loses points that are to come back. */
   readonly hard: boolean;
 }
@@ -64,7 +64,7 @@ export const qat: Bench = {
   name: "qat",
   about: "float, static and trained editions of the fine-tuned models, in easy and in hard forms",
   options:
-    "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--step-rate 200] [--temperature 2] [--hidden-share 10] [--seed 0]",
+    "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--scale-rate-multiplier 200] [--temperature 2] [--hidden-weight 10] [--seed 0]",
   async run(args) {
     const { positionals, values } = parseArgs({
       args: [...args],
@@ -74,9 +74,9 @@ export const qat: Bench = {
         loss: { type: "string", multiple: true },
         "train-steps": { type: "string", default: "600" },
         lr: { type: "string" },
-        "step-rate": { type: "string", default: "200" },
+        "scale-rate-multiplier": { type: "string", default: "200" },
         temperature: { type: "string", default: "2" },
-        "hidden-share": { type: "string", default: "10" },
+        "hidden-weight": { type: "string", default: "10" },
         seed: { type: "string", default: "0" },
       },
     });
@@ -84,9 +84,9 @@ export const qat: Bench = {
     const options = {
       ...rate,
       trainSteps: Number(values["train-steps"]),
-      stepRate: Number(values["step-rate"]),
+      scaleRateMultiplier: Number(values["scale-rate-multiplier"]),
       temperature: Number(values.temperature),
-      hiddenShare: Number(values["hidden-share"]),
+      hiddenWeight: Number(values["hidden-weight"]),
       seed: Number(values.seed),
     };
     const losses = LOSSES.filter((loss) => (values.loss ?? ["task", "distill"]).includes(loss));
@@ -147,7 +147,7 @@ async function measured(
   name: string,
   form: Form,
   losses: readonly Loss[],
-  options: QuantizeOptions,
+  options: Omit<QatOptions, "mode" | "data">,
 ): Promise<Row[]> {
   const folder = shared("models", name);
   const float = await scored(folder, shared("models", name, "onnx", "model.onnx"));
@@ -160,7 +160,7 @@ async function measured(
   };
   const [data, evaluate] = [await file("train"), await file("dev")];
   const common = { ...form.options, data, force: true, check: false, maxLength: 128 };
-  const fixed = async (title: string, more: QuantizeOptions) => {
+  const fixed = async (title: string, more: Omit<StaticOptions, "mode">) => {
     const output = scratch("qat", `${name}-${form.name}-${title}.onnx`);
     await quantize(folder, { ...common, ...more, mode: "static", output });
     return scored(folder, output);

@@ -118,7 +118,9 @@ async function edition(model: string, mode: Mode, timed: boolean): Promise<Editi
 async function timesFaster(float: string, output: string): Promise<number[]> {
   const sessions = [];
   for (const path of [float, output])
-    sessions.push(await ortNode.load(path, { threads: 1, spinning: "running" }));
+    sessions.push(
+      await ortNode.load(path, { threads: 1, spinning: "running", integerSums: "native" }),
+    );
   try {
     const all: number[] = [];
     for (const shape of SHAPES) {

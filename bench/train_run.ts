@@ -12,6 +12,7 @@ import type { RuntimeTensor } from "../src/runtime/runtime.js";
 import { choose } from "../src/targets/choices.js";
 import { targetFor } from "../src/targets/all.js";
 import { expandQuantizers } from "../src/qat/expand-quantizers.js";
+import { saturates } from "../src/runtime/integer-sums.js";
 import { QUANTIZER_RULES } from "../src/qat/fake-quantize.js";
 import { addLoss, LABELS, WEIGHTS } from "../src/train/losses.js";
 import { trainLoop } from "../src/train/loop.js";
@@ -39,6 +40,7 @@ const feeds = {
   [WEIGHTS.rows]: { dtype: "float32", dims: [ROWS], data: new Float32Array(ROWS).fill(1) },
 } as const;
 
+const unsignedWeights = await saturates(ortNode);
 const ms: number[] = [];
 const memory: number[] = [];
 let last = performance.now();
@@ -50,7 +52,7 @@ const { losses } = await trainLoop(
     loss: (built) => addLoss(built, [{ kind: "cross-entropy", output: "logits", over: "rows" }]),
     rules: QUANTIZER_RULES,
     lower(built) {
-      expandQuantizers(built);
+      expandQuantizers(built, { unsignedWeights });
       finishTraining(built);
     },
   },
@@ -90,7 +92,7 @@ function withQuantizers(float: Model): QuantizerGraph {
     exclude: [],
     rangeOf: () => ({ min: -6, max: 6 }),
   });
-  return quantizerGraph(float, plan, target, { stepRate: 200, outputs: ["logits"] });
+  return quantizerGraph(float, plan, target, { scaleRateMultiplier: 200, outputs: ["logits"] });
 }
 
 process.stdout.write(JSON.stringify({ ms, memory, loss: losses.at(-1) }));

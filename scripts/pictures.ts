@@ -1,4 +1,4 @@
-// The pictures of docs/THEORY.md by name, drawn from what the demo model holds and what runs through it.
+// The pictures of docs/ by name: those of THEORY.md are drawn from what the demo model holds and what runs through it.
 import { estimateRange, type Estimator } from "../src/calibrate/estimators.js";
 import { roundAgainst, roundingOrder } from "../src/ptq/gptq/round-matrix.js";
 import { smoothingScales } from "../src/ptq/smoothing/scales.js";
@@ -8,6 +8,7 @@ import { channelScales, FULL_RANGE } from "../src/quant/scales.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 import { runtimeProducts } from "../src/runtime/products.js";
 import { measure, type Layer } from "./measured.js";
+import { rooms } from "./rooms.js";
 import {
   arrow,
   bars,
@@ -39,6 +40,7 @@ export async function pictures(): Promise<Readonly<Record<string, string>>> {
     qdq: qdq(),
     smoothing: smoothing(widening),
     rounding: await rounding(widening),
+    rooms: rooms(),
   };
 }
 

@@ -1,11 +1,14 @@
-// docs/REFERENCE.md from the command line itself: every command with its arguments, options and examples.
+// docs/REFERENCE.md from the command line and the library's documented options together: every command with its arguments, options and examples.
 import type { Command, Option } from "commander";
 import { programOf } from "../src/cli/run.js";
+import { QUANTIZE_TAKEN } from "../src/options/quantize.js";
+import { targetsOf } from "../src/options/taken.js";
+import { isVerb, optionsOfVerb, VERBS, type OptionDoc, type Verb } from "./option-docs.js";
 
 const HEAD = `# Reference
 
-Every command and option of \`octavo\`, written by \`npm run docs\` from the code that parses them. How-tos are in
-[HOWTO.md](HOWTO.md).
+Every command and option of \`octavo\`, on the command line and in the library, written by \`npm run docs\` from the code that
+parses and checks them. How-tos are in [HOWTO.md](HOWTO.md).
 
 Every command prints one JSON object with \`--json\`, and ends with status 0 done, 1 failed, 2 wrong usage.
 `;
@@ -21,28 +24,54 @@ function section(command: Command): string {
     `\`${argument.required ? `<${argument.name()}>` : `[${argument.name()}]`}\``,
     argument.description,
   ]);
+  const name = command.name();
+  const verb = isVerb(name) ? name : undefined;
   const options = command.options
     .filter((option) => !option.hidden)
-    .map((option) => [`\`${option.flags}\``, meaning(option)]);
-  const usage = ["octavo", command.name(), command.usage()].join(" ").trim();
+    .map((option) => row(option, verb));
+  const flags = new Set(command.options.map((option) => option.attributeName()));
+  const inCode = [...(verb === undefined ? [] : optionsOfVerb(verb).values())]
+    .filter((doc) => !flags.has(doc.name))
+    .map((doc) => ["", `\`${doc.name}\``, doc.meaning, byDefault(doc, verb)]);
+  const usage = ["octavo", name, command.usage()].join(" ").trim();
   return [
-    `## octavo ${command.name()}\n`,
+    `## octavo ${name}\n`,
     `${command.description()}\n`,
     `\`\`\`text\n${usage}\n\`\`\`\n`,
     ...(args.length === 0 ? [] : [table(["argument", ""], args)]),
-    table(["option", ""], options),
+    table(["option", "in code", "", "default"], [...options, ...inCode]),
     `\`\`\`text\n${textAfter(command).trim()}\n\`\`\`\n`,
   ].join("\n");
 }
 
-function meaning({ description, argChoices, defaultValue, mandatory, negate }: Option): string {
-  const told = defaultValue !== undefined && !negate && typeof defaultValue !== "boolean";
+/** What the library says of an option, and the command line of those that are its own. */
+function row(option: Option, verb: Verb | undefined): string[] {
+  const doc = verb && optionsOfVerb(verb).get(option.attributeName());
+  const flags = `\`${option.flags}\``;
+  if (doc === undefined || verb === undefined) return [flags, "", option.description, ""];
+  const choices = option.argChoices?.filter((value) => !doc.meaning.includes(`"${value}"`)) ?? [];
+  const values =
+    choices.length === 0 ? [] : [`${choices.map((one) => `\`"${one}"\``).join(", ")}.`];
+  const meaning = [doc.meaning, ...values, ...(verb === "quantize" ? takenBy(doc.name) : [])].join(
+    " ",
+  );
+  return [flags, `\`${doc.name}\``, meaning, byDefault(doc, verb)];
+}
+
+function takenBy(name: string): string[] {
+  const modes = QUANTIZE_TAKEN.modes[name];
+  const targets = targetsOf(name);
   return [
-    description,
-    ...(argChoices === undefined ? [] : [argChoices.map((value) => `\`${value}\``).join(", ")]),
-    ...(mandatory ? ["required"] : []),
-    ...(told ? [`default: \`${String(defaultValue)}\``] : []),
-  ].join("; ");
+    ...(modes === undefined ? [] : [`Mode ${modes.join(", ")}.`]),
+    ...(targets === undefined ? [] : [`Target ${targets.join(", ")}.`]),
+  ];
+}
+
+function byDefault({ name, leftOut, required }: OptionDoc, verb: Verb | undefined): string {
+  const values: Readonly<Record<string, unknown>> = verb === undefined ? {} : VERBS[verb].defaults;
+  const value = values[name];
+  if (value !== undefined) return `\`${JSON.stringify(value)}\``;
+  return leftOut?.replace(/\.$/, "") ?? (required ? "required" : "");
 }
 
 /** What \`addHelpText\` put behind the options. */

@@ -218,18 +218,48 @@ export class UnsupportedError extends OctavoError {
 /** An option that does not exist or has a value it cannot have. */
 export class OptionError extends OctavoError {
   readonly code = "option";
+  /** As the caller writes it. */
+  readonly option: string;
+  /** Undefined where the option itself is unknown. */
+  readonly expected: string | undefined;
+  readonly #facts: readonly [option: string, expected: string | undefined];
+
+  /** Other options stand in `expected` as {mode: static}: how they are written is `spelling`'s. */
   constructor(
-    readonly option: string,
+    option: string,
     readonly got: string,
-    /** Undefined where the option itself is unknown. */
-    readonly expected: string | undefined,
+    expected: string | undefined,
+    spelling: OptionSpelling = inCode,
   ) {
-    super(
-      expected === undefined
-        ? `Option "${option}" does not exist; see the documentation of the function, or --help.`
-        : `Option "${option}" cannot be ${got}. Expected ${expected}.`,
+    const name = spelling(option);
+    const text = expected?.replaceAll(
+      /\{(\w+)(?:: ([^{}]+))?\}/g,
+      (_, other: string, value?: string) => spelling(other, value),
     );
+    super(
+      text === undefined
+        ? `Option ${name} does not exist; see the documentation of the function, or --help.`
+        : `Option ${name} cannot be ${got}. Expected ${text}.`,
+    );
+    this.option = name.replaceAll('"', "");
+    this.expected = text;
+    this.#facts = [option, expected];
   }
+
+  /** The same for a caller who writes options in another way. */
+  spelled(spelling: OptionSpelling): OptionError {
+    const [option, expected] = this.#facts;
+    return new OptionError(option, this.got, expected, spelling);
+  }
+}
+
+/** How an option is written: by itself, or with a value. */
+export type OptionSpelling = (option: string, value?: string) => string;
+
+/** `"mode"`, `mode: "static"`, `check: false`. */
+function inCode(option: string, value?: string): string {
+  if (value === undefined) return `"${option}"`;
+  return `${option}: ${value === "true" || value === "false" ? value : `"${value}"`}`;
 }
 
 /** A pattern of site names that fits none. */
@@ -266,6 +296,24 @@ export class RuntimeFailedError extends OctavoError {
           ? `Expected a model that onnxruntime loads as it is; try the float model there first.`
           : `Expected feeds that fit the inputs of the model, and a model that runs in onnxruntime as it is ` +
             `(quantize and optimize run both editions once, on rows of --data or made-up inputs; --no-check leaves that out).`),
+      options,
+    );
+  }
+}
+
+/** The runtime is not installed: it is an optional dependency, which only what runs models needs. */
+export class RuntimeMissingError extends OctavoError {
+  readonly code = "runtime-missing";
+  constructor(
+    /** The package. */
+    readonly runtime: string,
+    /** Why it was not loaded. */
+    readonly detail: string,
+    options?: { cause?: unknown },
+  ) {
+    super(
+      `${runtime} runs models for Octavo and cannot be loaded: ${detail.replace(/\.$/, "")}. ` +
+        `Install it beside Octavo: npm install ${runtime}`,
       options,
     );
   }
@@ -356,7 +404,8 @@ export class InputNotFilledError extends OctavoError {
   ) {
     super(
       `Input "${input}" of the model cannot be filled from text: ${detail}. ` +
-        `Known inputs are ${known.join(", ")}.`,
+        `Known inputs are ${known.join(", ")}. For others give ready inputs in place of texts: ` +
+        `lines such as {"inputs": {"${input}": [[…]]}}, or a safetensors file.`,
     );
   }
 }

@@ -19,7 +19,8 @@ export function writeModel(model: Model): Uint8Array {
   return encodeModel(exportModel(model));
 }
 
-export { quantizeBytes, type QuantizeBytesOptions, type QuantizedBytes } from "./pipeline/bytes.js";
+export { quantizeBytes, type QuantizedBytes } from "./pipeline/bytes.js";
+export type { QuantizeBytesOptions } from "./options/quantize-bytes.js";
 export {
   fates,
   lowerPlan,

@@ -1,7 +1,7 @@
 // Octavo for Node: the verbs, bound to files and to onnxruntime-node.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,18 +24,16 @@ import type { Host } from "./host/host.js";
 import { inspectModel } from "./pipeline/inspect.js";
 import { optimizeModel, type Optimized } from "./pipeline/optimize.js";
 import { calibrateModel, type CalibratedFile } from "./pipeline/calibrate.js";
-import type {
-  BenchmarkOptions,
-  CalibrateOptions,
-  CompareOptions,
-  EvaluateFileOptions,
-  ExportTritonOptions,
-  InspectOptions,
-  OptimizeOptions,
-  QuantizeOptions,
-  ReportOptions,
-  TrainOptions,
-} from "./options/schemas.js";
+import type { BenchmarkOptions } from "./options/benchmark.js";
+import type { CalibrateOptions } from "./options/calibrate.js";
+import type { CompareOptions } from "./options/compare.js";
+import type { EvaluateOptions } from "./options/evaluate.js";
+import type { ExportTritonOptions } from "./options/export-triton.js";
+import type { InspectOptions } from "./options/inspect.js";
+import type { OptimizeOptions } from "./options/optimize.js";
+import type { QuantizeOptions } from "./options/quantize.js";
+import type { ReportOptions } from "./options/report.js";
+import type { TrainOptions } from "./options/train.js";
 import { quantizeModel, type Quantized } from "./pipeline/quantize.js";
 import { pageOf, type Page } from "./pipeline/report.js";
 import { trainModel, type TrainedFile } from "./pipeline/train.js";
@@ -122,9 +120,13 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
+/** Temporary models stay, in the folder that OCTAVO_KEEP names, for whoever wants to look at them. */
 function temporaryFolder() {
-  const path = mkdtempSync(join(tmpdir(), "octavo-"));
-  return { path, release: () => rmSync(path, { recursive: true, force: true }) };
+  const kept = process.env["OCTAVO_KEEP"] ?? "";
+  if (kept !== "") mkdirSync(kept, { recursive: true });
+  const path = mkdtempSync(join(kept === "" ? tmpdir() : resolve(kept), "octavo-"));
+  const release = () => rmSync(path, { recursive: true, force: true });
+  return { path, release: kept === "" ? release : () => undefined };
 }
 
 function runOctavo(args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
@@ -209,7 +211,7 @@ export function calibrate(
  * const { metrics } = await evaluate("./my-model", { data: "dev.tsv" });
  * console.log(metrics[0].name, metrics[0].value, metrics[0].low, metrics[0].high);
  */
-export function evaluate(model: string, options: EvaluateFileOptions): Promise<EvaluateReport> {
+export function evaluate(model: string, options: EvaluateOptions): Promise<EvaluateReport> {
   return evaluateFile(host, model, options);
 }
 
@@ -290,18 +292,22 @@ export {
   type ManifestKind,
   type ManifestOptions,
 } from "./cluster/manifest.js";
+export type { BenchmarkOptions } from "./options/benchmark.js";
+export type { CalibrateOptions } from "./options/calibrate.js";
+export type { CompareOptions } from "./options/compare.js";
+export type { EvaluateOptions } from "./options/evaluate.js";
+export type { ExportTritonOptions } from "./options/export-triton.js";
+export type { InspectOptions } from "./options/inspect.js";
+export type { OptimizeOptions } from "./options/optimize.js";
 export type {
-  BenchmarkOptions,
-  CalibrateOptions,
-  CompareOptions,
-  EvaluateFileOptions as EvaluateOptions,
-  ExportTritonOptions,
-  InspectOptions,
-  OptimizeOptions,
+  AnyQuantizeOptions,
+  DynamicOptions,
+  QatOptions,
   QuantizeOptions,
-  ReportOptions,
-  TrainOptions,
-} from "./options/schemas.js";
+  StaticOptions,
+} from "./options/quantize.js";
+export type { ReportOptions } from "./options/report.js";
+export type { TrainOptions } from "./options/train.js";
 export type { TrainedFile } from "./pipeline/train.js";
 export type { Page } from "./pipeline/report.js";
 export type { CalibratedFile } from "./pipeline/calibrate.js";

@@ -15,6 +15,7 @@ import { findSites, type Site } from "../src/quant/sites.js";
 import type { Target } from "../src/targets/target.js";
 import { expandQuantizers } from "../src/qat/expand-quantizers.js";
 import { foldBack } from "../src/qat/fold-back.js";
+import { saturates } from "./integer-sums.js";
 import { runModel, type Feeds } from "./run.js";
 
 export type Trained = Map<string, Float32Array>;
@@ -64,7 +65,7 @@ export async function compareWithExport(
 ): Promise<Comparison> {
   const made = quantizerGraph(model, planned.plan, target, {
     weights: planned.weights,
-    stepRate: 20,
+    scaleRateMultiplier: 20,
     outputs: model.graph.outputs.map(({ name }) => name),
   });
   const trained = startOf(made);
@@ -100,7 +101,7 @@ export async function compareWithExport(
     outputOf(training, name);
     outputOf(model, own);
   }
-  expandQuantizers(training);
+  expandQuantizers(training, { unsignedWeights: saturates });
   const tensors = await run(training, feeds);
   const [expected, got] = [floatsIn(tensors), floatsIn(await run(model, feeds))];
   const alone = floatsIn(await givenOperands(model, exported, feeds, tensors));

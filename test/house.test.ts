@@ -49,10 +49,13 @@ const NOT_BESIDE: Readonly<Record<string, string>> = {
 const OUTSIDE: Readonly<Record<string, string>> = {
   "node:fs":
     "onnx/file-source.ts onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
-  "node:path": "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts node.ts cli/",
+  "node:path":
+    "onnx/files.ts onnx/write-whole.ts data/folder.ts data/record-files.ts runtime/ort-node.ts node.ts cli/",
   "node:child_process": "node.ts",
   "node:crypto": "node.ts",
   "node:module": "runtime/ort-node.ts cli/",
+  "node:stream": "data/record-files.ts",
+  "node:zlib": "data/record-files.ts",
   "node:os": "node.ts cli/",
   "node:url": "node.ts cli/",
   "onnxruntime-node": "runtime/ort-node.ts",
@@ -60,6 +63,7 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   "@huggingface/tokenizers": "data/pieces.ts",
   "csv-parse/stream": "data/csv.ts",
   hyparquet: "data/parquet.ts",
+  "hyparquet-compressors": "data/parquet.ts",
   commander: "cli/",
   picocolors: "report/style.ts",
   valibot:
@@ -167,11 +171,20 @@ test("files do not import each other in circles at run time", () => {
   expect(circles).toEqual([]);
 });
 
-test("the table of rooms in docs/ARCHITECTURE.md has a row for each", () => {
+test("the table of rooms in docs/ARCHITECTURE.md has a row for each, and the picture a box", () => {
   const page = readFileSync(join(root, "../docs/ARCHITECTURE.md"), "utf8");
   const without = ROOMS.filter((room) => !new RegExp(`^\\| .*\`${room}[\`/]`, "m").test(page));
   expect(without).toEqual([]);
+  // `npm run docs` draws it from scripts/rooms.ts: from the roof down, a floor from left to right.
+  const drawn = roomsIn(readFileSync(join(root, "../docs/pictures/rooms.svg"), "utf8"));
+  expect(drawn).toEqual(ROOMS.toReversed());
 });
+
+function roomsIn(picture: string): string[] {
+  return [...picture.matchAll(/<rect [^>]*\/><text [^>]*>([a-z]+)<\/text>/g)].map(
+    ([, room = ""]) => room,
+  );
+}
 
 test("packages and Node's modules are used where the table says", () => {
   const wrong = allImports
@@ -202,6 +215,16 @@ test("the core reaches no module of Node, no runtime and no global of Node", () 
     return [...modules, ...globals].map((what) => `${file} uses ${what}`);
   });
   expect(wrong).toEqual([]);
+});
+
+test("--version and --help are answered without loading a command", () => {
+  const atOnce = (file: string): string[] =>
+    (sources.get(file)?.imports ?? [])
+      .filter(({ to, typeOnly, lazy }) => !typeOnly && !lazy && sources.has(to))
+      .flatMap(({ to }) => [to, ...atOnce(to)]);
+  expect(atOnce("cli/main.ts")).toEqual([]);
+  expect(atOnce("cli/version.ts")).toEqual([]);
+  expect(atOnce("cli/overview.ts")).toEqual(["report/style.ts"]);
 });
 
 /** A file and all that is loaded with it. Types count: declarations must not need Node's either. */

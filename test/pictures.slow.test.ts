@@ -1,11 +1,14 @@
-// The pictures of docs/THEORY.md: the script that draws them runs, and the committed ones are those of today's code and model.
+// The pictures of docs/: the script that draws them runs, and the committed ones are those of today's code and model.
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { pictures } from "../scripts/pictures.js";
 
 const folder = fileURLToPath(new URL("../docs/pictures", import.meta.url));
-const theory = readFileSync(fileURLToPath(new URL("../docs/THEORY.md", import.meta.url)), "utf8");
+const pages = ["THEORY", "ARCHITECTURE"]
+  .map((name) => fileURLToPath(new URL(`../docs/${name}.md`, import.meta.url)))
+  .map((path) => readFileSync(path, "utf8"))
+  .join("\n");
 /** Sums of floats differ in their last bits from CPU to CPU: a tenth of a pixel, a digit of a figure. */
 const PIXELS = 1.5;
 /** A code that falls to the other side takes those behind it along. */
@@ -20,7 +23,7 @@ const committed = readdirSync(folder).map((file) => file.replace(/\.svg$/, ""));
 
 test("all that are drawn are committed and shown, and no others", () => {
   expect(Object.keys(drawn).toSorted()).toEqual(committed.toSorted());
-  for (const name of committed) expect(theory).toContain(`(pictures/${name}.svg)`);
+  for (const name of committed) expect(pages).toContain(`(pictures/${name}.svg)`);
 });
 
 describe.each(committed)("%s", (name) => {

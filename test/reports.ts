@@ -100,7 +100,7 @@ export function quantizeReport(more: Partial<QuantizeReport> = {}): QuantizeRepo
       { part: "linear layers", bytesBefore: 2.9e8, bytesAfter: 7.5e7 },
       { part: "rest", bytesBefore: 1e7, bytesAfter: 1e7 },
     ],
-    steps: [
+    ablation: [
       { step: "smoothing", withoutSnrDb: 27.5 },
       { step: "rounding", withoutSnrDb: 32 },
     ],

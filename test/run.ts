@@ -6,6 +6,9 @@ import * as ort from "onnxruntime-node";
 import { readSafetensors } from "../src/data/safetensors.js";
 import { type DType, elementCount } from "../src/onnx/dtypes.js";
 import { tensorOf, type Tensor } from "../src/onnx/tensor.js";
+import { decodeModel } from "../src/onnx/reader.js";
+import { encodeModel } from "../src/onnx/writer.js";
+import { unshareWeights } from "../src/runtime/unshare-weights.js";
 import { shared } from "./shared.js";
 
 export type Feeds = Readonly<Record<string, Tensor>>;
@@ -79,10 +82,16 @@ export async function openSession(
       ? {}
       : { optimizedModelFilePath: options.saveOptimized }),
   };
-  const create = (extra: Record<string, unknown>) =>
-    ort.InferenceSession.create(model as string, { ...settings, extra });
+  const create = (from: Uint8Array | string, extra: Record<string, unknown>) =>
+    ort.InferenceSession.create(from as string, { ...settings, extra });
   // Sums as the specification has them, also on CPUs whose own saturate; onnxruntime cannot where products share a weight.
-  return create({ session: { x64quantprecision: "1" } }).catch(() => create({}));
+  const exact = { session: { x64quantprecision: "1" } };
+  return create(model, exact)
+    .catch(() => {
+      const bytes = typeof model === "string" ? readFileSync(model) : model;
+      return create(encodeModel(unshareWeights(decodeModel(bytes))), exact);
+    })
+    .catch(() => create(model, {}));
 }
 
 /** Runs a model (bytes or a path) once; feeds that the model does not take are left out. */

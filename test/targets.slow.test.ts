@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { importModel } from "../src/graph/import.js";
 import type { Model } from "../src/graph/model.js";
-import { inspect, quantize, type QuantizeOptions } from "../src/node.js";
+import { inspect, quantize, type StaticOptions } from "../src/node.js";
 import { openModelFile } from "../src/onnx/files.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { inferTypes } from "../src/ops/infer.js";
@@ -31,7 +31,7 @@ async function withModel<T>(path: string, work: (model: Model) => T): Promise<T>
 }
 
 /** Calibrates on case 0 and compares on case 1. */
-async function edition(name: string, path: string, options: QuantizeOptions) {
+async function edition(name: string, path: string, options: Omit<StaticOptions, "mode">) {
   const [seen, unseen] = reference(name).cases;
   if (seen === undefined || unseen === undefined) throw new Error("no cases");
   const data = join(folder, `${name}.jsonl`);
@@ -45,7 +45,7 @@ async function edition(name: string, path: string, options: QuantizeOptions) {
   return { output, report, ratio: await lowestRatio(path, output, unseen.inputs) };
 }
 
-type Form = Pick<QuantizeOptions, "attention" | "fp16"> & Expected;
+type Form = Pick<StaticOptions, "attention" | "fp16"> & Expected;
 
 const FORMS: readonly { form: Form; least: number }[] = [
   { form: { residual: "none" }, least: 10 },

@@ -2,6 +2,7 @@
 import { OptionError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { syntheticDims, syntheticFeeds } from "../inputs/dummy-inputs.js";
+import { inputProfile } from "../inputs/input-use.js";
 import { maxLengthOf } from "../inputs/length.js";
 import type { Feeds } from "../runtime/runtime.js";
 import type { Host } from "../host/host.js";
@@ -84,11 +85,21 @@ export function shapesFor(
 
 function feedsOf(model: Model, path: string, shape: Shape, seed: number): Feeds {
   const wanted = { ...shape, seed: seed + 1 };
-  const dims = Object.values(syntheticDims(model, wanted));
-  for (const [batch, ...rest] of dims) {
+  const dims = syntheticDims(model, wanted);
+  // The length is that of token ids; masks over earlier tokens, images, sounds and counts follow it, each in its way.
+  const isOfTokens = new Set(
+    inputProfile(model)
+      .inputs.filter(({ use }) => use.kind === "tokens")
+      .map(({ name }) => name),
+  );
+  for (const [name, [batch, ...rest]] of Object.entries(dims)) {
     const [length] = rest;
-    if (batch === shape.batch && (rest.length !== 1 || length === shape.length)) continue;
-    const fixed = shapeName({ batch: batch ?? 1, length: length ?? 1 });
+    const held = isOfTokens.has(name) && rest.length === 1;
+    if (batch === shape.batch && (!held || length === shape.length)) continue;
+    const fixed = shapeName({
+      batch: batch ?? 1,
+      length: (held ? length : undefined) ?? shape.length,
+    });
     throw new OptionError(
       "shapes",
       `${shapeName(shape)}: the inputs of ${path} are fixed`,

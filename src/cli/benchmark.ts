@@ -1,52 +1,79 @@
 // octavo benchmark: latency, throughput and memory of models, in turn.
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
+import type { BenchmarkOptions } from "../node.js";
+import { BENCHMARK_DEFAULTS as DEFAULTS } from "../options/defaults.js";
 import type { CommonOptions, Io } from "./io.js";
-import { MODEL, named, wholeNumber, withCommon } from "./options.js";
+import {
+  given,
+  MODEL,
+  named,
+  wholeNumber,
+  withCommon,
+  withOptions,
+  type OptionRow,
+} from "./options.js";
 
-interface Options extends CommonOptions {
-  readonly shapes?: string[];
-  readonly threads: number[];
-  readonly runtime: "onnxruntime-node" | "onnxruntime-web";
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly seed: number;
-  readonly memory: boolean;
-}
+const ROWS: readonly OptionRow[] = [
+  {
+    flags: "--shapes <list>",
+    about: "batch × length of the inputs (default: 1x32,1x128,8x128, as far as they fit)",
+    parse: (value: string) => named(value).split(","),
+  },
+  {
+    flags: "--threads <list>",
+    about: "numbers of threads",
+    parse: threadList,
+    default: DEFAULTS.threads,
+  },
+  {
+    flags: "--runtime <name>",
+    about: "what runs the models",
+    choices: ["onnxruntime-node", "onnxruntime-web"],
+    default: DEFAULTS.runtime,
+  },
+  {
+    flags: "--rounds <number>",
+    about: "rounds of a shape at most",
+    parse: wholeNumber,
+    default: DEFAULTS.rounds,
+  },
+  {
+    flags: "--seconds <number>",
+    about: "… and seconds, after three rounds",
+    parse: wholeNumber,
+    default: DEFAULTS.seconds,
+  },
+  {
+    flags: "--seed <number>",
+    about: "seed of the inputs and of the intervals",
+    parse: wholeNumber,
+    default: DEFAULTS.seed,
+  },
+  {
+    flags: "--no-memory",
+    about: "do not measure memory (in a process of its own for each model)",
+  },
+];
 
 export function benchmarkCommand(io: Io): Command {
   const command = new Command("benchmark")
     .description(
-      "Time models against the first of them, round by round in turn, on made-up inputs; and the memory of each.",
+      "Time models against the first of them, round by round in turn, on dummy inputs; and the memory of each.",
     )
     .argument("<models...>", MODEL)
-    .option(
-      "--shapes <list>",
-      "batch × length of the inputs (default: 1x32,1x128,8x128, as far as they fit)",
-      (value: string) => named(value).split(","),
-    )
-    .option("--threads <list>", "numbers of threads", threadList, [1])
-    .addOption(
-      new Option("--runtime <name>", "what runs the models")
-        .choices(["onnxruntime-node", "onnxruntime-web"])
-        .default("onnxruntime-node"),
-    )
-    .option("--rounds <number>", "rounds of a shape at most", wholeNumber, 200)
-    .option("--seconds <number>", "… and seconds, after three rounds", wholeNumber, 10)
-    .option("--seed <number>", "seed of the inputs and of the intervals", wholeNumber, 0)
-    .option("--no-memory", "do not measure memory (in a process of its own for each model)")
     .addHelpText("after", EXAMPLES)
-    .action(async (models: string[], options: Options) => {
+    .action(async (models: string[], options: CommonOptions & BenchmarkOptions) => {
       const [{ benchmark }, { benchmarkText }, { present }] = await Promise.all([
         import("../node.js"),
         import("../report/benchmark-text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, ...settings } = options;
+      const settings = given(command, options);
       await present(io, options, benchmarkText, (onProgress) =>
         benchmark(models, { ...settings, onProgress }),
       );
     });
-  return withCommon(command);
+  return withCommon(withOptions(command, ROWS));
 }
 
 function threadList(value: string): number[] {

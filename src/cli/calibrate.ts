@@ -1,18 +1,21 @@
 // octavo calibrate: ranges of activations, found apart from quantizing; on one machine or in shards on many.
 import { existsSync } from "node:fs";
-import { Command, InvalidArgumentError, Option } from "commander";
-import type { ManifestKind, TargetName } from "../node.js";
+import { Command, InvalidArgumentError } from "commander";
+import type { CalibrateOptions, ManifestKind } from "../node.js";
+import { CALIBRATE_DEFAULTS as DEFAULTS } from "../options/defaults.js";
 import { Interrupted, interruption, type CommonOptions, type Io } from "./io.js";
 import {
+  dataRows,
+  decimal,
+  given,
   MODEL,
   named,
-  targetOption,
+  OPERANDS,
+  TARGET,
   wholeNumber,
   withCommon,
-  withData,
-  withOperands,
-  type DataOptions,
-  type OperandOptions,
+  withOptions,
+  type OptionRow,
 } from "./options.js";
 
 interface Shard {
@@ -20,46 +23,67 @@ interface Shard {
   readonly count: number;
 }
 
-interface Options extends CommonOptions, DataOptions, OperandOptions {
+/** What is given; the output is asked for where it is needed. */
+interface Given extends Omit<CalibrateOptions, "output"> {
   readonly output?: string;
-  readonly target: TargetName;
-  readonly outliers: boolean;
-  readonly shard?: Shard;
   readonly shards?: number;
-  readonly merge?: string[];
   readonly manifest?: ManifestKind;
-  readonly checkpointEvery: number;
-  readonly force?: boolean;
+  readonly statsOutput?: string;
 }
+
+const ROWS: readonly OptionRow[] = [
+  {
+    flags: "-o, --output <path>",
+    about: "where the statistics go, or the manifest",
+    parse: named,
+  },
+  TARGET,
+  { flags: "--no-outliers", about: "as in quantize: outlier channels are not split off" },
+  { flags: "--shard <i/n>", about: "run this part of n only, counted from 1", parse: shardOf },
+  {
+    flags: "--shards <n>",
+    about: "run the part that the environment names (see below)",
+    parse: wholeNumber,
+  },
+  { flags: "--merge <files...>", about: "put the files of all shards together" },
+  {
+    flags: "--manifest <system>",
+    about: "run nothing: write what calibrates in --shards on a cluster, and merges",
+    choices: ["kubernetes", "slurm"],
+  },
+  {
+    flags: "--stats-output <path>",
+    about: "with --manifest: where the merged statistics go (default: stats.json)",
+    parse: named,
+  },
+  {
+    flags: "--checkpoint-every <seconds>",
+    about: "how often the state of the run is kept, to be resumed where it is cut off",
+    parse: decimal,
+    default: DEFAULTS.checkpointEvery,
+  },
+  { flags: "--force", about: "overwrite an existing output" },
+  ...OPERANDS,
+  ...dataRows(DEFAULTS),
+];
 
 export function calibrateCommand(io: Io): Command {
   const command = new Command("calibrate")
     .description("Find ranges of activations on data, whole or in shards, and keep them in a file.")
     .argument("[model]", MODEL)
-    .option("-o, --output <path>", "where the statistics go, or the manifest", named)
-    .addOption(targetOption())
-    .option("--no-outliers", "as in quantize: outlier channels are not set apart")
-    .option("--shard <i/n>", "run this part of n only, counted from 1", shardOf)
-    .option("--shards <n>", "run the part that the environment names (see below)", wholeNumber)
-    .option("--merge <files...>", "put the files of all shards together")
-    .addOption(
-      new Option(
-        "--manifest <system>",
-        "run nothing: write what calibrates in --shards on a cluster, and merges",
-      ).choices(["kubernetes", "slurm"]),
-    )
-    .option(
-      "--checkpoint-every <seconds>",
-      "how often the state of the run is kept, to be resumed where it is cut off",
-      wholeNumber,
-      10,
-    )
-    .option("--force", "overwrite an existing output")
     .addHelpText("after", EXAMPLES)
-    .action(async (model: string | undefined, options: Options) => {
-      if (options.manifest !== undefined)
-        return writeManifest(io, options.manifest, model, options);
-      const { output } = options;
+    .action(async (model: string | undefined, options: CommonOptions & Given) => {
+      const { shards, manifest, output, statsOutput, ...settings } = given(command, options);
+      if (manifest !== undefined)
+        return writeManifest(io, manifest, model, {
+          ...settings,
+          ...options,
+          output,
+          shards,
+          statsOutput,
+        });
+      if (statsOutput !== undefined)
+        throw new InvalidArgumentError("--stats-output goes with --manifest.");
       if (output === undefined)
         throw new InvalidArgumentError("--output is missing: where the statistics go.");
       const [{ calibrate }, { calibrateText }, { present }] = await Promise.all([
@@ -67,19 +91,18 @@ export function calibrateCommand(io: Io): Command {
         import("../report/text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, shards, manifest: _manifest, ...settings } = options;
       const shard =
-        options.shard ?? (shards === undefined ? undefined : fromEnvironment(io, shards));
+        settings.shard ?? (shards === undefined ? undefined : fromEnvironment(io, shards));
       const signal = interruption(io);
       await present(io, options, calibrateText, async (onProgress) => {
-        const given = { ...settings, output, ...(shard && { shard }), signal, onProgress };
-        const { report } = await calibrate(model, given).catch((error: unknown) =>
+        const all = { ...settings, output, ...(shard && { shard }), signal, onProgress };
+        const { report } = await calibrate(model, all).catch((error: unknown) =>
           Promise.reject(error instanceof Interrupted ? resumable(output) : error),
         );
         return report;
       });
     });
-  return withCommon(withData(withOperands(command)));
+  return withCommon(withOptions(command, ROWS));
 }
 
 function resumable(output: string): Interrupted {
@@ -96,7 +119,12 @@ async function writeManifest(
   io: Io,
   kind: ManifestKind,
   model: string | undefined,
-  options: Options,
+  options: CommonOptions &
+    Omit<Given, "output" | "shards" | "statsOutput"> & {
+      readonly output: string | undefined;
+      readonly shards: number | undefined;
+      readonly statsOutput: string | undefined;
+    },
 ): Promise<void> {
   const { output, force = false, shards } = options;
   const forgotten = model === undefined ? "a model" : shards === undefined ? "--shards" : "";
@@ -108,7 +136,8 @@ async function writeManifest(
     import("../node.js"),
     import("./present.js"),
   ]);
-  const { target, attention, residual, outliers, data, samples, seed, maxLength } = options;
+  const { target = DEFAULTS.target, samples = DEFAULTS.samples, seed = DEFAULTS.seed } = options;
+  const { attention, residual, outliers, data, maxLength } = options;
   const { textColumn, pairColumn, tokensColumn } = options;
   const manifest = calibrationManifest(kind, model, {
     shards,
@@ -123,6 +152,8 @@ async function writeManifest(
     textColumn,
     pairColumn,
     tokensColumn,
+    checkpointEvery: options.checkpointEvery ?? DEFAULTS.checkpointEvery,
+    output: options.statsOutput,
   });
   if (output !== undefined) saveText(output, manifest, force);
   if (options.json === true)

@@ -1,44 +1,62 @@
 // octavo compare: two models on the same inputs, and where they part.
-import { Command, Option } from "commander";
-import {
-  evaluationSettings,
-  withEvaluation,
-  type EvaluationOptions,
-} from "./evaluation-options.js";
+import { Command } from "commander";
+import type { CompareOptions } from "../node.js";
+import { COMPARE_DEFAULTS as DEFAULTS } from "../options/defaults.js";
+import { evaluationGiven, evaluationRows } from "./evaluation-options.js";
 import { interruption, type CommonOptions, type Io } from "./io.js";
-import { MODEL, named, wholeNumber, withCommon } from "./options.js";
+import {
+  collect,
+  MODEL,
+  named,
+  wholeNumber,
+  withCommon,
+  withOptions,
+  type OptionRow,
+} from "./options.js";
 
-interface Options extends CommonOptions, EvaluationOptions {
-  readonly siteRows: number;
-  readonly alone?: boolean;
-  readonly plan?: string;
-}
+const ROWS: readonly OptionRow[] = [
+  {
+    flags: "--data <path>",
+    about:
+      "data, labelled or not: JSONL, CSV, TSV, Parquet, a folder (repeatable; default: dummy inputs)",
+    parse: collect,
+  },
+  {
+    flags: "--site-rows <number>",
+    about: "rows that sites are compared on; 0: none",
+    parse: wholeNumber,
+    default: DEFAULTS.siteRows,
+  },
+  { flags: "--alone", about: "also quantize each site of the reference by itself" },
+  {
+    flags: "--plan <file>",
+    about: "the plan for --alone (default: that of dynamic mode)",
+    parse: named,
+  },
+  ...evaluationRows(DEFAULTS),
+];
 
 export function compareCommand(io: Io): Command {
   const command = new Command("compare")
     .description("Hold two models against each other: predictions, metrics, outputs, each site.")
     .argument("<reference>", MODEL)
     .argument("<candidate>", "another form of it, by whatever tool")
-    .option("--site-rows <number>", "rows that sites are compared on; 0: none", wholeNumber, 64)
-    .option("--alone", "also quantize each site of the reference by itself")
-    .option("--plan <file>", "the plan for --alone (default: that of dynamic mode)", named)
     .addHelpText("after", EXAMPLES)
-    .action(async (reference: string, candidate: string, options: Options) => {
-      const [{ compare }, { compareText }, { present }] = await Promise.all([
-        import("../node.js"),
-        import("../report/evaluation-text.js"),
-        import("./present.js"),
-      ]);
-      const signal = interruption(io);
-      await present(io, options, compareText, (onProgress) =>
-        compare(reference, candidate, { ...evaluationSettings(options), signal, onProgress }),
-      );
-    });
-  const data = new Option(
-    "--data <path>",
-    "data, labelled or not: JSONL, CSV, TSV, Parquet, a folder (repeatable; default: made-up inputs)",
-  );
-  return withCommon(withEvaluation(command, data));
+    .action(
+      async (reference: string, candidate: string, options: CommonOptions & CompareOptions) => {
+        const [{ compare }, { compareText }, { present }] = await Promise.all([
+          import("../node.js"),
+          import("../report/evaluation-text.js"),
+          import("./present.js"),
+        ]);
+        const settings = evaluationGiven(command, options);
+        const signal = interruption(io);
+        await present(io, options, compareText, (onProgress) =>
+          compare(reference, candidate, { ...settings, signal, onProgress }),
+        );
+      },
+    );
+  return withCommon(withOptions(command, ROWS));
 }
 
 const EXAMPLES = `

@@ -22,6 +22,7 @@ const documents = [
 interface Manifest {
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 const manifest = JSON.parse(read("package.json")) as Manifest;
@@ -72,10 +73,24 @@ describe.each(documents)("%s", (document) => {
     }
   });
 
+  test("names files and folders of src/ and test/ that are there", () => {
+    const tops = ["src", "test", ...readdirSync(join(root, "src"))];
+    const missing = [...text.matchAll(/`((?:[a-z-]+\/)+(?:[a-z-]+(?:\.ts)?)?)`/g)]
+      .map(([, path = ""]) => path)
+      .filter((path) => tops.includes(path.split("/")[0] ?? ""))
+      .map((path) => (/^(?:src|test)\//.test(path) ? path : join("src", path)))
+      .filter((path) => !existsSync(join(root, path)) && !existsSync(join(root, `${path}.ts`)));
+    expect(missing).toEqual([]);
+  });
+
   test("names npm scripts that package.json has", () => {
     for (const [, script = ""] of text.matchAll(/\bnpm run ([a-z:]+)/g))
       expect(Object.keys(manifest.scripts)).toContain(script);
   });
+});
+
+test("README.md stays two screens long", () => {
+  expect(read("README.md").split("\n").length).toBeLessThanOrEqual(151);
 });
 
 test("every dependency is justified, and no other is", () => {
@@ -83,10 +98,9 @@ test("every dependency is justified, and no other is", () => {
   const named = [...section.matchAll(/^\| (`[^|]*`) +\|/gm)].flatMap(([, cell = ""]) =>
     [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
   );
-  const { dependencies, devDependencies } = manifest;
-  expect(named.toSorted()).toEqual(
-    [...Object.keys(dependencies), ...Object.keys(devDependencies)].toSorted(),
-  );
+  const { dependencies, optionalDependencies, devDependencies } = manifest;
+  const all = { ...dependencies, ...optionalDependencies, ...devDependencies };
+  expect(named.toSorted()).toEqual(Object.keys(all).toSorted());
 });
 
 test("docs/REFERENCE.md is what the command line says of itself (npm run docs writes it)", () =>

@@ -1,38 +1,36 @@
 // octavo evaluate: one model on labelled data, by its task.
-import { Command, Option } from "commander";
-import {
-  evaluationSettings,
-  withEvaluation,
-  type EvaluationOptions,
-} from "./evaluation-options.js";
+import { Command } from "commander";
+import type { EvaluateOptions } from "../node.js";
+import { EVALUATE_DEFAULTS } from "../options/defaults.js";
+import { evaluationGiven, evaluationRows } from "./evaluation-options.js";
 import { interruption, type CommonOptions, type Io } from "./io.js";
-import { MODEL, withCommon } from "./options.js";
+import { collect, MODEL, withCommon, withOptions, type OptionRow } from "./options.js";
 
-interface Options extends CommonOptions, EvaluationOptions {
-  readonly data: string[];
-}
+const DATA: OptionRow = {
+  flags: "--data <path>",
+  about: "labelled data: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
+  parse: collect,
+  required: true,
+};
 
 export function evaluateCommand(io: Io): Command {
   const command = new Command("evaluate")
     .description("Score a model on labelled data by its task, with intervals.")
     .argument("<model>", MODEL)
     .addHelpText("after", EXAMPLES)
-    .action(async (model: string, options: Options) => {
+    .action(async (model: string, options: CommonOptions & EvaluateOptions) => {
       const [{ evaluate }, { evaluateText }, { present }] = await Promise.all([
         import("../node.js"),
         import("../report/evaluation-text.js"),
         import("./present.js"),
       ]);
+      const settings = evaluationGiven(command, options);
       const signal = interruption(io);
       await present(io, options, evaluateText, (onProgress) =>
-        evaluate(model, { ...evaluationSettings(options), signal, onProgress }),
+        evaluate(model, { ...settings, signal, onProgress }),
       );
     });
-  const data = new Option(
-    "--data <path>",
-    "labelled data: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
-  ).makeOptionMandatory();
-  return withCommon(withEvaluation(command, data));
+  return withCommon(withOptions(command, [DATA, ...evaluationRows(EVALUATE_DEFAULTS)]));
 }
 
 const EXAMPLES = `

@@ -1,84 +1,100 @@
-// Options of the commands that read labelled data: evaluate and compare.
-import { Option, type Command } from "commander";
-import { TASKS, type TaskName } from "../tasks/read.js";
-import { POOLINGS, type Pooling } from "../tasks/sentence-embedding.js";
-import { collect, named, wholeNumber } from "./options.js";
+// Options of the commands that read labelled data: evaluate, compare and train.
+import type { Command } from "commander";
+import {
+  COLUMNS,
+  given,
+  MAX_LENGTH,
+  named,
+  numberOrAll,
+  TASKS,
+  wholeNumber,
+  type OptionRow,
+} from "./options.js";
 
-export interface EvaluationOptions {
-  readonly data?: string[];
-  readonly task?: TaskName;
-  readonly pooling?: Pooling;
-  readonly samples?: number;
+interface Defaults {
+  readonly samples: string;
   readonly seed: number;
   readonly batchSize: number;
-  readonly maxLength?: number;
-  readonly textColumn?: string;
-  readonly pairColumn?: string;
-  readonly tokensColumn?: string;
-  readonly labelColumn?: string;
+}
+
+/** What labels are, for every command that takes them. */
+export const LABELS: readonly OptionRow[] = [
+  {
+    flags: "--label-column <name>",
+    about: "the column of the label, or of the labels of words",
+    parse: named,
+  },
+  { flags: "--answers-column <name>", about: "the column of the right answers", parse: named },
+];
+
+export function evaluationRows({ samples, seed, batchSize }: Defaults): readonly OptionRow[] {
+  return [
+    {
+      flags: "--task <task>",
+      about: "what the model does (default: as its config.json tells)",
+      choices: TASKS,
+    },
+    {
+      flags: "--pooling <pooling>",
+      about:
+        "how vectors of tokens become one, for sentence embeddings (default: as the folder tells)",
+      choices: ["mean", "cls", "max"],
+    },
+    {
+      flags: "--samples <number>",
+      about: "rows drawn from the data",
+      parse: numberOrAll,
+      default: samples,
+    },
+    {
+      flags: "--seed <number>",
+      about: "seed of resamples, and of a draw",
+      parse: wholeNumber,
+      default: seed,
+    },
+    {
+      flags: "--batch-size <rows>",
+      about: "rows of a run",
+      parse: wholeNumber,
+      default: batchSize,
+    },
+    MAX_LENGTH,
+    ...COLUMNS,
+    ...LABELS,
+    {
+      flags: "--question-column <name>",
+      about: "the column of the question",
+      parse: named,
+      conflicts: "textColumn",
+    },
+    {
+      flags: "--context-column <name>",
+      about: "the column of the text that holds the answer",
+      parse: named,
+      conflicts: "pairColumn",
+    },
+    {
+      flags: "--folder <path>",
+      about: "where config.json and tokenizer.json are, if not beside the model",
+      parse: named,
+    },
+  ];
+}
+
+interface Columns {
   readonly questionColumn?: string;
   readonly contextColumn?: string;
-  readonly answersColumn?: string;
-  readonly folder?: string;
 }
 
-export function withEvaluation(command: Command, data: Option): Command {
-  return command
-    .addOption(data.argParser(collect))
-    .addOption(
-      new Option(
-        "--task <task>",
-        "what the model does (default: as its config.json tells)",
-      ).choices(TASKS),
-    )
-    .addOption(
-      new Option(
-        "--pooling <pooling>",
-        "how vectors of tokens become one, for sentence embeddings (default: as the folder tells)",
-      ).choices(POOLINGS),
-    )
-    .option("--samples <number>", "rows drawn from the data (default: all)", wholeNumber)
-    .option("--seed <number>", "seed of resamples, and of a draw", wholeNumber, 0)
-    .option("--batch-size <rows>", "rows of a run", wholeNumber, 32)
-    .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
-    .option("--text-column <name>", "the column of the text", named)
-    .option("--pair-column <name>", "the column of the second text", named)
-    .option("--tokens-column <name>", "the column of words that are split already", named)
-    .option("--label-column <name>", "the column of the label, or of the labels of words", named)
-    .addOption(
-      new Option("--question-column <name>", "the column of the question")
-        .argParser(named)
-        .conflicts("textColumn"),
-    )
-    .addOption(
-      new Option("--context-column <name>", "the column of the text that holds the answer")
-        .argParser(named)
-        .conflicts("pairColumn"),
-    )
-    .option("--answers-column <name>", "the column of the right answers", named)
-    .option(
-      "--folder <path>",
-      "where config.json and tokenizer.json are, if not beside the model",
-      named,
-    );
-}
-
-/** As the library takes them: a question is a text, and its context the pair. */
-export function evaluationSettings<O extends EvaluationOptions>(
-  options: O,
-): Omit<O, "questionColumn" | "contextColumn" | "json" | "verbose"> {
-  const { questionColumn, contextColumn, ...rest } = options;
-  const {
-    json: _json,
-    verbose: _verbose,
-    ...settings
-  } = rest as typeof rest & {
-    json?: boolean;
-    verbose?: boolean;
-  };
+/** What was given, as the library takes it: a question is a text, and its context the pair. */
+export function evaluationGiven<Options extends object>(
+  command: Command,
+  options: Options,
+): Options {
+  const { questionColumn, contextColumn, ...rest } = given<Options & Columns>(command, options);
   return {
-    ...settings,
+    ...rest,
     ...(questionColumn === undefined ? {} : { textColumn: questionColumn }),
     ...(contextColumn === undefined ? {} : { pairColumn: contextColumn }),
-  } as Omit<O, "questionColumn" | "contextColumn" | "json" | "verbose">;
+  } as Options;
 }

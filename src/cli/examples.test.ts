@@ -1,6 +1,6 @@
 // The scripts of examples/ as a reader runs them: child processes against the built package.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -58,6 +58,28 @@ describe("examples", () => {
     expect(stdout).toMatch(/\d+\.\d dB signal-to-noise/);
     expect(readdirSync(folder)).toEqual([]);
   }, 60_000);
+
+  test("passes.mjs shows what each rewrite changes, without a runtime", () => {
+    const model = join(examples, "demo-reviews", "onnx", "model.onnx");
+    const { status, stdout, stderr } = node("passes.mjs", model, "Erf(");
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^clean-up: \d+ lines gone, \d+ made\n/);
+    expect(stdout).toMatch(
+      /^gelu: 15 lines gone, 15 made\n(?:- %val_\d+: .* = Erf\(.*\n){3}(?:\+ %node_gelu.*\n){3}nan-guard: /m,
+    );
+    expect(stdout).toMatch(/^lowering: \d+ lines gone, \d+ made$/m);
+  });
+
+  test("the code of docs/DEBUGGING.md prints the graph after a pass", () => {
+    const page = readFileSync(join(root, "docs", "DEBUGGING.md"), "utf8");
+    const [, code = ""] = /^```js\n(.*?)^```$/ms.exec(page) ?? [];
+    const model = JSON.stringify(join(examples, "demo-reviews", "onnx", "model.onnx"));
+    const bytes = `import { readFileSync } from "node:fs"; const bytes = readFileSync(${model});`;
+    const script = ["--input-type=module", "-e", bytes + code];
+    const { status, stdout } = spawnSync(process.execPath, script, { cwd: root, encoding: "utf8" });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/%node_gelu\/Erf_out: float32\[s10, s11, 1536\] = Erf\(/);
+  });
 
   test("browser-bytes.mjs quantizes in memory, without a runtime", () => {
     const { status, stdout, stderr } = node("browser-bytes.mjs");

@@ -1,40 +1,54 @@
 // octavo export-triton: a model repository for Triton Inference Server.
 import { Command } from "commander";
-import type { TargetName } from "../node.js";
+import type { ExportTritonOptions } from "../node.js";
+import { EXPORT_TRITON_DEFAULTS as DEFAULTS } from "../options/defaults.js";
 import type { CommonOptions, Io } from "./io.js";
-import { MODEL, named, targetOption, wholeNumber, withCommon } from "./options.js";
+import {
+  given,
+  MODEL,
+  named,
+  TARGET,
+  wholeNumber,
+  withCommon,
+  withOptions,
+  type OptionRow,
+} from "./options.js";
 
-interface Options extends CommonOptions {
-  readonly output: string;
-  readonly name?: string;
-  readonly target: TargetName;
-  readonly maxBatch: number;
-  readonly force?: boolean;
-}
+const ROWS: readonly OptionRow[] = [
+  { flags: "-o, --output <path>", about: "the model repository", parse: named, required: true },
+  {
+    flags: "--name <name>",
+    about: "the model's name on the server (default: that of its folder)",
+    parse: named,
+  },
+  TARGET,
+  {
+    flags: "--max-batch <requests>",
+    about: "requests put together at most; 0: none",
+    parse: wholeNumber,
+    default: DEFAULTS.maxBatch,
+  },
+  { flags: "--force", about: "overwrite an existing model of this name" },
+];
 
 export function exportTritonCommand(io: Io): Command {
   const command = new Command("export-triton")
     .description("Write a model repository for Triton Inference Server, and show how to start it.")
     .argument("<model>", MODEL)
-    .requiredOption("-o, --output <path>", "the model repository", named)
-    .option("--name <name>", "the model's name on the server (default: that of its folder)", named)
-    .addOption(targetOption())
-    .option("--max-batch <requests>", "requests put together at most; 0: none", wholeNumber, 32)
-    .option("--force", "overwrite an existing model of this name")
     .addHelpText("after", EXAMPLES)
-    .action(async (model: string, options: Options) => {
+    .action(async (model: string, options: CommonOptions & ExportTritonOptions) => {
       const [{ exportTriton }, { exportTritonText }, { present }] = await Promise.all([
         import("../node.js"),
         import("../report/triton-text.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, ...settings } = options;
+      const settings = given(command, options);
       await present(io, options, exportTritonText, async (onProgress) => {
         const { report } = await exportTriton(model, { ...settings, onProgress });
         return report;
       });
     });
-  return withCommon(command);
+  return withCommon(withOptions(command, ROWS));
 }
 
 const EXAMPLES = `

@@ -47,23 +47,42 @@ function project(): string {
 }
 
 function node(cwd: string, ...args: string[]) {
+  return nodeWith({}, cwd, ...args);
+}
+
+function nodeWith(env: Readonly<Record<string, string>>, cwd: string, ...args: string[]) {
   return spawnSync(process.execPath, args, {
     cwd,
-    env: { ...process.env, TMPDIR: folder, ORT_DISABLE_TELEMETRY: "1" },
+    env: { ...process.env, TMPDIR: folder, ORT_DISABLE_TELEMETRY: "1", ...env },
     encoding: "utf8",
   });
 }
 
-/** The octavo commands of a document's shell blocks as arguments. */
-function commandsOf(document: string): string[][] {
+interface Shown {
+  /** What stands in front of it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly words: string[];
+}
+
+/** The octavo commands of a document's shell blocks. */
+function commandsOf(document: string): Shown[] {
   const blocks = readFileSync(join(root, document), "utf8").matchAll(/^```sh\n(.*?)^```$/gms);
   const lines = [...blocks].flatMap(([, block = ""]) => block.split("\n"));
   return lines.flatMap((line) => {
-    const [, rest] = /^npx octavo (.*)$/.exec(line) ?? [];
+    const [, settings = "", rest] = /^((?:[A-Z_]+=\S+ )*)npx octavo (.*)$/.exec(line) ?? [];
     if (rest === undefined) return [];
     const command = rest.replace(/\s+#.*$/, "");
+    const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)];
     return [
-      [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? ""),
+      {
+        env: Object.fromEntries(
+          [...settings.matchAll(/([A-Z_]+)=(\S+)/g)].map(([, name = "", value = ""]) => [
+            name,
+            value,
+          ]),
+        ),
+        words: words.map(([, quoted, word]) => quoted ?? word ?? ""),
+      },
     ];
   });
 }
@@ -71,7 +90,14 @@ function commandsOf(document: string): string[][] {
 /** Commands that write files. */
 const WRITING = new Set(["calibrate", "export-triton", "optimize", "quantize", "report", "train"]);
 
-describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
+/** Documents with commands, and how many at least. */
+const DOCUMENTS = [
+  ["README.md", 5],
+  ["docs/HOWTO.md", 40],
+  ["docs/DEBUGGING.md", 8],
+] as const;
+
+describe.each(DOCUMENTS)("%s", (document, least) => {
   test("shows commands that run, one after the other", () => {
     const place = project();
     // What the README takes from other machines and tools.
@@ -85,21 +111,28 @@ describe.each(["README.md", "docs/HOWTO.md"])("%s", (document) => {
     node(place, main, "quantize", "my-model", "--data", "train.jsonl", ...gpu);
 
     const commands = commandsOf(document);
-    expect(commands.length).toBeGreaterThan(10);
-    for (const command of commands) {
+    expect(commands.length).toBeGreaterThanOrEqual(least);
+    for (const { env, words: command } of commands) {
       // Results of the commands before may stand in the way.
       const force = WRITING.has(command[0] ?? "") ? ["--force"] : [];
       const [to] = command.includes(">") ? command.slice(-1) : [];
       const words = to === undefined ? command : command.slice(0, -2);
       // Hundreds of steps take minutes; a few show that they run.
       const few = words.includes("qat") ? ["--train-steps", "2"] : [];
-      const { status, stdout, stderr } = node(place, main, ...words, ...force, ...few);
+      const { status, stdout, stderr } = nodeWith(env, place, main, ...words, ...force, ...few);
       if (to !== undefined) writeFileSync(join(place, to), stdout);
       expect([command.join(" "), status, status === 0 ? "" : stderr]).toEqual([
         command.join(" "),
         0,
         "",
       ]);
+    }
+    // Models that were to be kept are there, and load.
+    const kept = commands.flatMap(({ env }) => env["OCTAVO_KEEP"] ?? []);
+    for (const name of new Set(kept)) {
+      const models = readdirSync(join(place, name), { recursive: true, encoding: "utf8" });
+      const [model = ""] = models.filter((path) => path.endsWith(".onnx"));
+      expect(node(place, main, "inspect", join(name, model)).status).toBe(0);
     }
   });
 });
@@ -134,7 +167,9 @@ describe("examples", () => {
   });
 
   test("every script is named in a document", () => {
-    const howTos = readFileSync(join(root, "docs", "HOWTO.md"), "utf8");
+    const howTos = ["HOWTO.md", "DEBUGGING.md"]
+      .map((name) => readFileSync(join(root, "docs", name), "utf8"))
+      .join("\n");
     const scripts = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".mjs"));
     for (const script of scripts) expect(howTos).toContain(`(../examples/${script})`);
   });

@@ -1,29 +1,36 @@
 // octavo inspect: what is in a model, and what will run in INT8.
 import { Command } from "commander";
-import type { TargetName } from "../node.js";
+import type { InspectOptions } from "../node.js";
 import type { CommonOptions, Io } from "./io.js";
 import {
-  blockSizeOption,
+  given,
+  MODE,
   MODEL,
-  modeOption,
-  targetOption,
-  weightRangeOption,
-  weightsOption,
+  named,
+  OPERANDS,
+  SITES,
+  TARGET,
+  WEIGHTS,
   withCommon,
-  withOperands,
-  type OperandOptions,
+  withOptions,
+  type OptionRow,
 } from "./options.js";
 
-interface Options extends CommonOptions, OperandOptions {
-  readonly mode?: "dynamic" | "static" | "qat";
-  readonly target: TargetName;
-  readonly weights?: "int8" | "int4" | "int8-only";
-  readonly weightRange?: "min-max" | "mse";
-  readonly blockSize?: 16 | 32 | 64 | 128 | 256;
-  readonly embeddings: boolean;
-  readonly outliers: boolean;
-  readonly all?: boolean;
-}
+const ROWS: readonly OptionRow[] = [
+  { ...MODE, about: `${MODE.about} (default: what the target takes)` },
+  TARGET,
+  {
+    flags: "--plan <file>",
+    about: "show this plan instead of the default one",
+    parse: named,
+  },
+  ...WEIGHTS,
+  ...OPERANDS,
+  ...SITES,
+  { flags: "--no-embeddings", about: "as in quantize: embedding tables stay in float" },
+  { flags: "--no-outliers", about: "as in quantize: outlier channels are not split off" },
+  { flags: "--all", about: "a line for each site, also where those of all layers are alike" },
+];
 
 export function inspectCommand(io: Io): Command {
   const command = new Command("inspect")
@@ -31,30 +38,27 @@ export function inspectCommand(io: Io): Command {
       "Show what is in a model, and what will run in INT8 on a target; of a quantized model, what does.",
     )
     .argument("<model>", MODEL)
-    .addOption(modeOption())
-    .addOption(targetOption())
-    .addOption(weightsOption())
-    .addOption(weightRangeOption())
-    .addOption(blockSizeOption())
-    .option("--no-embeddings", "as in quantize: embedding tables stay in float")
-    .option("--no-outliers", "as in quantize: outlier channels are not set apart")
-    .option("--all", "a line for each site, also where those of all layers are alike")
     .addHelpText("after", EXAMPLES)
-    .action(async (model: string, options: Options) => {
-      const [{ inspect }, { inspectText }, { present }] = await Promise.all([
-        import("../node.js"),
-        import("../report/text.js"),
-        import("./present.js"),
-      ]);
-      const { json: _json, verbose: _verbose, all = false, ...settings } = options;
-      await present(
-        io,
-        options,
-        (report, style) => inspectText(report, style, { all }),
-        () => inspect(model, settings),
-      );
-    });
-  return withCommon(withOperands(command));
+    .action(
+      async (
+        model: string,
+        options: CommonOptions & InspectOptions & { readonly all?: boolean },
+      ) => {
+        const [{ inspect }, { inspectText }, { present }] = await Promise.all([
+          import("../node.js"),
+          import("../report/text.js"),
+          import("./present.js"),
+        ]);
+        const { all = false, ...settings } = given(command, options);
+        await present(
+          io,
+          options,
+          (report, style) => inspectText(report, style, { all }),
+          () => inspect(model, settings),
+        );
+      },
+    );
+  return withCommon(withOptions(command, ROWS));
 }
 
 const EXAMPLES = `

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // The entry of the command line: binds the process to it.
-import { INTERRUPTED, run } from "./run.js";
 
 // A reader that has seen enough (`| head`) is no failure.
 for (const stream of [process.stdout, process.stderr])
@@ -28,10 +27,18 @@ for (const [signal, number] of [
   });
 
 const { stdout, stderr, env } = process;
-const status = await run(process.argv.slice(2), {
-  stdout,
-  stderr,
-  env,
-  onInterrupt: (listener) => (stop = listener),
-});
-process.exitCode = status === INTERRUPTED ? (interrupted?.status ?? status) : status;
+const args = process.argv.slice(2);
+const io = { stdout, stderr, env, onInterrupt: (listener: () => void) => void (stop = listener) };
+// These two are asked for most, by people and by other tools: they do not wait for all commands to load.
+const [only] = args.length === 1 ? args : [];
+if (only === "--version" || only === "-V") {
+  const { version } = await import("./version.js");
+  stdout.write(`${version()}\n`);
+} else if (only === "--help" || only === "-h") {
+  const { printOverview } = await import("./overview.js");
+  printOverview(io);
+} else {
+  const { INTERRUPTED, run } = await import("./run.js");
+  const status = await run(args, io);
+  process.exitCode = status === INTERRUPTED ? (interrupted?.status ?? status) : status;
+}

@@ -1,63 +1,179 @@
-// Options that several commands share, and the values they take.
+// Options of commands as tables, and those that several commands share. Names and defaults are the library's; only parsing is loaded.
 import { Command, InvalidArgumentError, Option } from "commander";
+import { SHORT_FLAGS } from "../options/spelling.js";
+
+/** One option. Its library name is the long flag's, in camelCase. */
+export interface OptionRow {
+  readonly flags: string;
+  readonly about: string;
+  /** What the library does without it, for the help. */
+  readonly default?: string | number | readonly number[];
+  readonly choices?: readonly string[];
+  readonly parse?: (value: string, previous: never) => unknown;
+  readonly required?: true;
+  readonly conflicts?: string;
+}
+
+/** Adds a table of options. What is not given stays undefined: the library has the defaults. */
+export function withOptions(command: Command, rows: readonly OptionRow[]): Command {
+  for (const row of rows) {
+    const option = new Option(flagsOf(row), aboutOf(row));
+    if (row.choices !== undefined) option.choices(row.choices);
+    if (row.parse !== undefined) option.argParser(row.parse as (value: string) => unknown);
+    if (row.conflicts !== undefined) option.conflicts(row.conflicts);
+    command.addOption(option.makeOptionMandatory(row.required === true));
+  }
+  return command;
+}
+
+/** A short flag stands beside the whole name. */
+function flagsOf({ flags }: OptionRow): string {
+  const [long = ""] = flags.split(" ");
+  const short = SHORT_FLAGS[nameOf(long)];
+  return short === undefined ? flags : `${short}, ${flags}`;
+}
+
+function nameOf(long: string): string {
+  return long.slice(2).replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function aboutOf({ about, ...row }: OptionRow): string {
+  const value = row.default;
+  return value === undefined ? about : `${about} (default: ${String(value)})`;
+}
+
+/** The options that were given, all but those of the command line itself. */
+export function given<Options extends object>(command: Command, options: Options): Options {
+  const own = new Set(["json", "verbose"]);
+  const all: [string, unknown][] = Object.entries(options);
+  const named = all.filter(
+    ([name]) => !own.has(name) && command.getOptionValueSource(name) !== "default",
+  );
+  return Object.fromEntries(named) as Options;
+}
 
 const MODES = ["dynamic", "static", "qat"];
 const TARGETS = ["cpu", "web", "openvino", "tensorrt"];
+export const TASKS = [
+  "text-classification",
+  "multi-label-classification",
+  "regression",
+  "sentence-embedding",
+  "token-classification",
+  "question-answering",
+  "masked-language-modelling",
+  "causal-language-modelling",
+  "image-classification",
+];
 
 export const MODEL =
   "an .onnx file, or a folder as Hugging Face lays it out (config.json, onnx/model.onnx)";
 
-export function modeOption(): Option {
-  return new Option("--mode <mode>", "how ranges of activations are found").choices(MODES);
-}
+export const MODE = {
+  flags: "--mode <mode>",
+  about: "how ranges of activations are found",
+  choices: MODES,
+} as const;
 
-export function targetOption(): Option {
-  return new Option("--target <target>", "where the model will run")
-    .choices(TARGETS)
-    .default("cpu");
-}
+export const TARGET = {
+  flags: "--target <target>",
+  about: "where the model will run",
+  choices: TARGETS,
+  default: "cpu",
+} as const;
 
 /** What is quantized beside layers and tables. */
-export interface OperandOptions {
-  readonly attention?: "none" | "values" | "all";
-  readonly residual?: "none" | "skip" | "both";
-}
+export const OPERANDS: readonly OptionRow[] = [
+  {
+    flags: "--attention <which>",
+    about: "products of two activations in INT8 (default: none)",
+    choices: ["none", "values", "all"],
+  },
+  {
+    flags: "--residual <which>",
+    about: "operands of residual sums in INT8, for tensorrt (default there: skip)",
+    choices: ["none", "skip", "both"],
+  },
+];
 
-export function withOperands(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        "--attention <which>",
-        "products of two activations in INT8 (default: the target's, none)",
-      ).choices(["none", "values", "all"]),
-    )
-    .addOption(
-      new Option(
-        "--residual <which>",
-        "operands of residual sums in INT8, for tensorrt (default there: skip)",
-      ).choices(["none", "skip", "both"]),
-    );
-}
+export const WEIGHTS: readonly OptionRow[] = [
+  {
+    flags: "--weights <form>",
+    about: "int8 with 8-bit activations; int4 or int8-only with float ones (default: int8)",
+    choices: ["int8", "int4", "int8-only"],
+  },
+  {
+    flags: "--weight-range <range>",
+    about:
+      "scales of weights by all values, or by least error (default: min-max; of 5 bits and fewer: mse)",
+    choices: ["min-max", "mse"],
+  },
+  {
+    flags: "--block-size <values>",
+    about: "weights that share a scale, with int4 or int8-only: 16 to 256 (default: 32, 128)",
+    parse: wholeNumber,
+  },
+  {
+    flags: "--weight-bits <bits>",
+    about: "bits that INT8 weights use: 4 to 8, a scale per output channel (default: 8)",
+    parse: wholeNumber,
+  },
+  { flags: "--reduce-range", about: "7-bit weights, for x86 CPUs without VNNI" },
+];
 
-export function weightsOption(): Option {
-  return new Option(
-    "--weights <form>",
-    "int8 with 8-bit activations; int4 or int8-only with float ones (default: int8)",
-  ).choices(["int8", "int4", "int8-only"]);
-}
+/** Which sites are quantized. */
+export const SITES: readonly OptionRow[] = [
+  {
+    flags: "--include <pattern>",
+    about: "quantize only sites of this name; * is any text (repeatable)",
+    parse: collect,
+  },
+  {
+    flags: "--exclude <pattern>",
+    about: "leave sites of this name in float; * is any text (repeatable)",
+    parse: collect,
+  },
+];
 
-export function weightRangeOption(): Option {
-  return new Option(
-    "--weight-range <range>",
-    "scales of weights by all values, or by least error (default: min-max; of 5 bits and fewer: mse)",
-  ).choices(["min-max", "mse"]);
-}
+export const COLUMNS: readonly OptionRow[] = [
+  { flags: "--text-column <name>", about: "the column of the text", parse: named },
+  { flags: "--pair-column <name>", about: "the column of the second text", parse: named },
+  {
+    flags: "--tokens-column <name>",
+    about: "the column of words that are split already",
+    parse: named,
+  },
+];
 
-export function blockSizeOption(): Option {
-  return new Option(
-    "--block-size <values>",
-    "weights that share a scale, with int4 or int8-only: 16 to 256 (default: 32, 128)",
-  ).argParser(wholeNumber);
+export const MAX_LENGTH: OptionRow = {
+  flags: "--max-length <tokens>",
+  about: "tokens of a row at most",
+  parse: wholeNumber,
+};
+
+/** How data is drawn and read, for the commands that calibrate with it. */
+export function dataRows(defaults: { readonly samples: number; readonly seed: number }) {
+  return [
+    {
+      flags: "--data <path>",
+      about: "texts to calibrate with: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
+      parse: collect,
+    },
+    {
+      flags: "--samples <number>",
+      about: "rows drawn from the data, or all",
+      parse: numberOrAll,
+      default: defaults.samples,
+    },
+    {
+      flags: "--seed <number>",
+      about: "seed of the sample and of dummy inputs",
+      parse: wholeNumber,
+      default: defaults.seed,
+    },
+    MAX_LENGTH,
+    ...COLUMNS,
+  ] satisfies readonly OptionRow[];
 }
 
 /** Options of every command. */
@@ -76,38 +192,12 @@ export function named(value: string): string {
   return value;
 }
 
-/** How data is drawn and read, for every command that takes some. */
-export interface DataOptions {
-  readonly data?: string[];
-  readonly samples: number | "all";
-  readonly seed: number;
-  readonly maxLength?: number;
-  readonly textColumn?: string;
-  readonly pairColumn?: string;
-  readonly tokensColumn?: string;
-}
-
-export function withData(command: Command): Command {
-  return command
-    .option(
-      "--data <path>",
-      "texts to calibrate with: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
-      collect,
-    )
-    .option("--samples <number>", "rows drawn from the data, or all", numberOrAll, 512)
-    .option("--seed <number>", "seed of the sample and of made-up inputs", wholeNumber, 0)
-    .option("--max-length <tokens>", "tokens of a row at most", wholeNumber)
-    .option("--text-column <name>", "the column of the text", named)
-    .option("--pair-column <name>", "the column of the second text", named)
-    .option("--tokens-column <name>", "the column of words that are split already", named);
-}
-
 /** Collects an option that may be given several times. */
 export function collect(value: string, all: readonly string[] = []): string[] {
   return [...all, named(value)];
 }
 
-function numberOrAll(value: string): number | "all" {
+export function numberOrAll(value: string): number | "all" {
   return value === "all" ? value : wholeNumber(value);
 }
 
@@ -122,5 +212,12 @@ export function decimal(value: string): number {
   const number = Number(value);
   if (value.trim() === "" || !Number.isFinite(number) || number < 0)
     throw new InvalidArgumentError("It is no number from 0 on.");
+  return number;
+}
+
+export function share(value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !(number >= 0 && number <= 1))
+    throw new InvalidArgumentError("Expected a number from 0 to 1.");
   return number;
 }

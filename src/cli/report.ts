@@ -1,12 +1,17 @@
 // octavo report: one HTML page from what the other commands found.
 import { Command } from "commander";
 import type { CommonOptions, Io } from "./io.js";
-import { named, withCommon } from "./options.js";
+import { given, named, withCommon, withOptions, type OptionRow } from "./options.js";
+import type { ReportOptions } from "../node.js";
 
-interface Options extends CommonOptions {
-  readonly output?: string;
-  readonly force?: boolean;
-}
+const ROWS: readonly OptionRow[] = [
+  {
+    flags: "-o, --output <path>",
+    about: "where to write it (default: report.html beside them)",
+    parse: named,
+  },
+  { flags: "--force", about: "overwrite an existing page" },
+];
 
 export function reportCommand(io: Io): Command {
   const command = new Command("report")
@@ -17,16 +22,14 @@ export function reportCommand(io: Io): Command {
       "<path>",
       "a report in JSON, or a folder with report.json, evaluate.json, compare.json, benchmark.json or some of them",
     )
-    .option("-o, --output <path>", "where to write it (default: report.html beside them)", named)
-    .option("--force", "overwrite an existing page")
     .addHelpText("after", EXAMPLES)
-    .action(async (path: string, options: Options) => {
+    .action(async (path: string, options: CommonOptions & ReportOptions) => {
       const [{ report }, { bytes, printable }, { present }] = await Promise.all([
         import("../node.js"),
         import("../report/format.js"),
         import("./present.js"),
       ]);
-      const { json: _json, verbose: _verbose, ...settings } = options;
+      const settings = given(command, options);
       await present(
         io,
         options,
@@ -34,7 +37,7 @@ export function reportCommand(io: Io): Command {
         () => Promise.resolve(report(path, settings)),
       );
     });
-  return withCommon(command);
+  return withCommon(withOptions(command, ROWS));
 }
 
 const EXAMPLES = `

@@ -55,7 +55,9 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoReport> {
     const quantizeSeconds = now() - begun;
     // Waiting threads of one session would slow down the other.
     for (const file of [path, output])
-      sessions.push(await ortNode.load(file, { threads: THREADS, spinning: "running" }));
+      sessions.push(
+        await ortNode.load(file, { threads: THREADS, spinning: "running", integerSums: "native" }),
+      );
     const sizes = [statSync(path).size, statSync(output).size];
     const measured = await measure(folder, sessions, sizes, options);
     return {

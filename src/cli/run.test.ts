@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { buildModel, bytesOf, floats, type Builder } from "../../test/build.js";
 import type { Model } from "../graph/model.js";
+import { printOverview } from "./overview.js";
 import { run } from "./run.js";
 
 interface Result {
@@ -84,6 +85,24 @@ describe("help", () => {
       expect(stdout).toMatch(new RegExp(`^ {2}octavo ${command}`, "m"));
     }
   });
+
+  test.each([60, 80, 120])(
+    "of octavo itself, at %i letters, is the same without loading the commands",
+    async (columns) => {
+      let [all, overview] = ["", ""];
+      const io = (write: (text: string) => unknown) => ({
+        stdout: { write, isTTY: true, columns },
+        stderr: { write: () => undefined },
+        env: {},
+      });
+      await run(
+        ["--help"],
+        io((text) => (all += text)),
+      );
+      printOverview(io((text) => (overview += text)));
+      expect(overview).toBe(all);
+    },
+  );
 
   test("--version is the package's", async () => {
     const manifest = JSON.parse(

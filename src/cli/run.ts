@@ -1,7 +1,7 @@
 // The command line: parses, runs one command, turns whatever happens into output and an exit status. Only parsing is loaded at the start.
-import { createRequire } from "node:module";
-import { Command, CommanderError } from "commander";
-import { OctavoError } from "../errors.js";
+import { CommanderError, type Command } from "commander";
+import { OctavoError, OptionError } from "../errors.js";
+import { flagOf } from "../options/spelling.js";
 import { styleFor } from "../report/style.js";
 import { benchmarkCommand } from "./benchmark.js";
 import { calibrateCommand } from "./calibrate.js";
@@ -12,6 +12,7 @@ import { exportTritonCommand } from "./export-triton.js";
 import { inspectCommand } from "./inspect.js";
 import { Interrupted, type Io } from "./io.js";
 import { optimizeCommand } from "./optimize.js";
+import { helpOutput, programWith } from "./program.js";
 import { quantizeCommand } from "./quantize.js";
 import { reportCommand } from "./report.js";
 import { trainCommand } from "./train.js";
@@ -39,15 +40,7 @@ const COMMANDS = [
 
 /** The whole command line as data: the parser, help and docs/REFERENCE.md are made from it. */
 export function programOf(io: Io): Command {
-  const program = new Command("octavo")
-    .description("INT8 editions of Transformers: ONNX in, ONNX out.")
-    .version(version(), "-V, --version", "print the version")
-    .helpOption("-h, --help", "show this help")
-    .helpCommand("help [command]", "show the help of a command")
-    .addHelpText("after", EXAMPLES)
-    .showSuggestionAfterError();
-  for (const make of COMMANDS) program.addCommand(make(io));
-  return program;
+  return programWith(COMMANDS.map((make) => make(io)));
 }
 
 /** Runs `octavo` with arguments; resolves to the exit status. */
@@ -57,12 +50,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const program = programOf(io);
   for (const command of [program, ...program.commands])
     command.exitOverride().configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
+      ...helpOutput(io),
       writeErr: (text) => void (complaint += text),
-      getOutHelpWidth: () => styleFor(io.stdout).width,
-      getErrHelpWidth: () => styleFor(io.stderr).width,
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
     });
   const has = (name: string) => args.slice(0, endOfOptions(args)).includes(name);
   const reporter = { json: has("--json"), verbose: has("--verbose") };
@@ -107,12 +96,13 @@ async function failed(error: unknown, { json, verbose }: Reporter, io: Io): Prom
     import("../report/format.js"),
     import("./present.js"),
   ]);
-  const known = error instanceof OctavoError;
-  const message = error instanceof Error ? error.message : String(error);
+  const shown = error instanceof OptionError ? error.spelled(flagOf) : error;
+  const known = shown instanceof OctavoError;
+  const message = shown instanceof Error ? shown.message : String(shown);
   if (json)
     print(io, {
       error: known
-        ? { name: error.name, ...error.toJSON() }
+        ? { name: shown.name, ...shown.toJSON() }
         : { name: "Error", code: "internal", message },
     });
   else {
@@ -136,31 +126,3 @@ function errorMark(io: Io): string {
   const { bold, red } = styleFor(io.stderr, io.env).colors;
   return bold(red("Error:"));
 }
-
-function version(): string {
-  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
-  return version;
-}
-
-const EXAMPLES = `
-Examples:
-  octavo quantize ./my-model         an INT8 edition of a Hugging Face folder or an .onnx file
-  octavo inspect ./my-model          what is in it, and what will run in INT8
-  octavo calibrate ./my-model --data train.jsonl -o stats.json
-                                     ranges of activations, kept for quantize --stats
-  octavo evaluate ./my-model --data dev.tsv
-                                     accuracy on labelled data, with intervals
-  octavo compare ./my-model small.onnx --data dev.tsv
-                                     what changed between two models, and where
-  octavo optimize ./my-model         the float model, in the form its runtime runs fastest
-  octavo train ./my-model --data train.tsv -o ./tuned
-                                     fine-tuning, before quantizing or instead of it
-  octavo export-triton ./my-model/onnx/model_quantized.onnx -o repository
-                                     a model repository for Triton Inference Server
-  octavo benchmark a.onnx b.onnx     how fast they run against each other, and their memory
-  octavo report run                  one HTML page from the reports in a folder
-  octavo demo                        the embedded model, before and after
-
-Every command takes --json: one JSON object on the standard output, and nothing else there.
-Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-`;

@@ -1,128 +1,172 @@
 // octavo train: plain fine-tuning of an ONNX model, on labelled data or by a teacher.
-import { Command, Option } from "commander";
-import {
-  evaluationSettings,
-  withEvaluation,
-  type EvaluationOptions,
-} from "./evaluation-options.js";
+import { Command } from "commander";
+import type { TrainOptions } from "../node.js";
+import { TRAIN_DEFAULTS as DEFAULTS } from "../options/defaults.js";
+import { evaluationGiven, evaluationRows } from "./evaluation-options.js";
 import { Interrupted, interruption, resumable, type CommonOptions, type Io } from "./io.js";
-import { collect, decimal, MODEL, named, wholeNumber, withCommon } from "./options.js";
+import {
+  collect,
+  decimal,
+  MODEL,
+  named,
+  share,
+  wholeNumber,
+  withCommon,
+  withOptions,
+  type OptionRow,
+} from "./options.js";
 
-interface Options extends CommonOptions, EvaluationOptions {
-  readonly data: string[];
-  readonly output?: string;
-  readonly force?: boolean;
-  readonly eval?: string[];
-  readonly evalEvery?: number;
-  readonly patience?: number;
-  readonly teacher?: string;
-  readonly temperature: number;
-  readonly epochs: number;
-  readonly steps?: number;
-  readonly lr: number;
-  readonly schedule: "constant" | "linear" | "cosine";
-  readonly warmup: number;
-  readonly optimizer: "adamw" | "sgd";
-  readonly weightDecay: number;
-  readonly momentum: number;
-  readonly clip: number;
-  readonly accumulate: number;
-  readonly labelScale: number;
-  readonly freeze: string[];
-  readonly threads?: number;
-  readonly recompute?: boolean;
-  readonly checkpointEvery: number;
-  readonly report?: string;
-}
+const OUTPUTS: readonly OptionRow[] = [
+  {
+    flags: "-o, --output <path>",
+    about:
+      "where to write: an .onnx file, or a folder with configuration and tokenizer (default: beside the model)",
+    parse: named,
+  },
+  { flags: "--force", about: "overwrite an existing output" },
+  {
+    flags: "--report <path>",
+    about: "write the report: a page (.html) or the data (.json)",
+    parse: named,
+  },
+];
+
+const COURSE: readonly OptionRow[] = [
+  {
+    flags: "--evaluate <path>",
+    about: "labelled data that the best weights are chosen by (repeatable)",
+    parse: collect,
+  },
+  {
+    flags: "--evaluate-every <steps>",
+    about: "steps between evaluations (default: an epoch)",
+    parse: wholeNumber,
+  },
+  {
+    flags: "--patience <number>",
+    about: "evaluations without a better score to stop after",
+    parse: wholeNumber,
+  },
+  {
+    flags: "--epochs <number>",
+    about: "how often to go through the data",
+    parse: decimal,
+    default: DEFAULTS.epochs,
+  },
+  {
+    flags: "--train-steps <number>",
+    about: "updates to make, instead of epochs",
+    parse: wholeNumber,
+  },
+  {
+    flags: "--checkpoint-every <seconds>",
+    about: "time between two checkpoints at least; 0: after each step",
+    parse: decimal,
+    default: DEFAULTS.checkpointEvery,
+  },
+  { flags: "--threads <number>", about: "threads of the runtime", parse: wholeNumber },
+];
+
+const UPDATES: readonly OptionRow[] = [
+  {
+    flags: "--rate <rate>",
+    about: "highest learning rate",
+    parse: decimal,
+    default: DEFAULTS.rate,
+  },
+  {
+    flags: "--schedule <form>",
+    about: "how the learning rate falls after its rise",
+    choices: ["linear", "cosine", "constant"],
+    default: DEFAULTS.schedule,
+  },
+  {
+    flags: "--warmup <share>",
+    about: "share of the steps in which the rate rises",
+    parse: share,
+    default: DEFAULTS.warmup,
+  },
+  {
+    flags: "--optimizer <name>",
+    about: "how weights are updated",
+    choices: ["adamw", "sgd"],
+    default: DEFAULTS.optimizer,
+  },
+  {
+    flags: "--weight-decay <number>",
+    about: "pull of weights and tables to 0",
+    parse: decimal,
+    default: DEFAULTS.weightDecay,
+  },
+  { flags: "--momentum <number>", about: "of sgd", parse: share, default: DEFAULTS.momentum },
+  {
+    flags: "--clip <length>",
+    about: "length of all gradients at most; 0: any",
+    parse: decimal,
+    default: DEFAULTS.clip,
+  },
+  {
+    flags: "--accumulate <batches>",
+    about: "batches per update",
+    parse: wholeNumber,
+    default: DEFAULTS.accumulate,
+  },
+  {
+    flags: "--label-scale <number>",
+    about: "what scores of the data are divided by",
+    parse: decimal,
+    default: DEFAULTS.labelScale,
+  },
+  {
+    flags: "--freeze <pattern>",
+    about: "weights, or nodes that read them, to leave as they are; * is any text (repeatable)",
+    parse: collect,
+  },
+  { flags: "--teacher <model>", about: "a model to learn from instead of labels", parse: named },
+  {
+    flags: "--temperature <number>",
+    about: "of the teacher's probabilities",
+    parse: decimal,
+    default: DEFAULTS.temperature,
+  },
+  {
+    flags: "--recompute",
+    about: "compute activations of blocks twice: less memory, more time",
+  },
+];
+
+const DATA: OptionRow = {
+  flags: "--data <path>",
+  about: "labelled data to learn from: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
+  parse: collect,
+  required: true,
+};
 
 export function trainCommand(io: Io): Command {
   const command = new Command("train")
     .description("Fine-tune a float model on labelled data, or by a teacher; ONNX in, ONNX out.")
     .argument("<model>", MODEL)
-    .option(
-      "-o, --output <path>",
-      "where to write: an .onnx file, or a folder with configuration and tokenizer (default: beside the model)",
-      named,
-    )
-    .option("--force", "overwrite an existing output")
-    .option(
-      "--eval <path>",
-      "labelled data that the best weights are chosen by (repeatable)",
-      collect,
-    )
-    .option("--eval-every <steps>", "steps between evaluations (default: an epoch)", wholeNumber)
-    .option("--patience <number>", "evaluations without a better score to stop after", wholeNumber)
-    .option("--epochs <number>", "how often to go through the data", decimal, 1)
-    .option("--steps <number>", "updates to make, instead of epochs", wholeNumber)
-    .option("--lr <rate>", "highest learning rate", decimal, 2e-5)
-    .addOption(
-      new Option("--schedule <form>", "how the learning rate falls after its rise")
-        .choices(["linear", "cosine", "constant"])
-        .default("linear"),
-    )
-    .option("--warmup <share>", "share of the steps in which the rate rises", decimal, 0.06)
-    .addOption(
-      new Option("--optimizer <name>", "how weights are updated")
-        .choices(["adamw", "sgd"])
-        .default("adamw"),
-    )
-    .option("--weight-decay <number>", "pull of weights and tables to 0", decimal, 0.01)
-    .option("--momentum <number>", "of sgd", decimal, 0.9)
-    .option("--clip <length>", "length of all gradients at most; 0: any", decimal, 1)
-    .option("--accumulate <batches>", "batches per update", wholeNumber, 1)
-    .option("--label-scale <number>", "what scores of the data are divided by", decimal, 1)
-    .option(
-      "--freeze <pattern>",
-      "weights, or nodes that read them, to leave as they are; * is any text (repeatable)",
-      collect,
-      [],
-    )
-    .option("--teacher <model>", "a model to learn from instead of labels", named)
-    .option("--temperature <number>", "of the teacher's probabilities", decimal, 2)
-    .option("--recompute", "compute activations of blocks twice: less memory, more time")
-    .option("--threads <number>", "threads of the runtime", wholeNumber)
-    .option(
-      "--checkpoint-every <seconds>",
-      "time between two checkpoints at least; 0: after each step",
-      wholeNumber,
-      60,
-    )
-    .option("--report <path>", "write the report: a page (.html) or the data (.json)", named)
     .addHelpText("after", EXAMPLES)
-    .action(async (model: string, options: Options) => {
+    .action(async (model: string, options: CommonOptions & TrainOptions) => {
       const [{ train }, { trainText }, { present }] = await Promise.all([
         import("../node.js"),
         import("../report/train-text.js"),
         import("./present.js"),
       ]);
-      const {
-        eval: evaluate,
-        evalEvery: evaluateEvery,
-        lr: rate,
-        ...rest
-      } = evaluationSettings(options);
+      const settings = evaluationGiven(command, options);
       const signal = interruption(io);
       let kept: string | undefined;
+      const onCheckpoint = (path: string) => void (kept = path);
       await present(io, options, trainText, async (onProgress) => {
-        const { report } = await train(model, {
-          ...rest,
-          rate,
-          signal,
-          onProgress,
-          ...(evaluate === undefined ? {} : { evaluate }),
-          ...(evaluateEvery === undefined ? {} : { evaluateEvery }),
-          onCheckpoint: (path) => (kept = path),
-        }).catch((error: unknown) =>
+        const all = { ...settings, onCheckpoint, signal, onProgress };
+        const { report } = await train(model, all).catch((error: unknown) =>
           Promise.reject(error instanceof Interrupted ? resumable(kept) : error),
         );
         return report;
       });
     });
-  const data = new Option(
-    "--data <path>",
-    "labelled data to learn from: JSONL, CSV, TSV, Parquet, a folder (repeatable)",
-  ).makeOptionMandatory();
-  return withCommon(withEvaluation(command, data));
+  const rows = [DATA, ...OUTPUTS, ...COURSE, ...UPDATES, ...evaluationRows(DEFAULTS)];
+  return withCommon(withOptions(command, rows));
 }
 
 const EXAMPLES = `

@@ -50,6 +50,43 @@ test("a Kubernetes manifest is an Indexed Job and a suspended one, with a file f
   for (const job of [shards, merge]) expect(text).toContain(`job/${job?.metadata.name}`);
 });
 
+test("a shard of Kubernetes that is killed is tried again, a user's mistake ends the Job, and a run has names of its own", () => {
+  const options = { data: "texts", shards: 3, samples: "all" } as const;
+  const [shards, merge] = jobsOf(calibrationManifest("kubernetes", "./m", options));
+  const rules = [
+    { action: "FailJob", onExitCodes: { containerName: "octavo", operator: "In", values: [1, 2] } },
+    { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget" }] },
+  ];
+  const pod = {
+    restartPolicy: "Never",
+    securityContext: { runAsNonRoot: true },
+    containers: [{ resources: { limits: { memory: "4Gi" } } }],
+  };
+  expect(shards?.spec).toMatchObject({
+    backoffLimitPerIndex: 3,
+    podFailurePolicy: { rules },
+    template: { spec: pod },
+  });
+  expect(merge?.spec).toMatchObject({ podFailurePolicy: { rules }, template: { spec: pod } });
+  const [other] = jobsOf(
+    calibrationManifest("kubernetes", "./m", { ...options, output: "b.json" }),
+  );
+  expect(other?.metadata.name).not.toBe(shards?.metadata.name);
+});
+
+test("a task of Slurm that is killed is queued again, one that fails ends the merge, logs are kept", () => {
+  const text = calibrationManifest("slurm", "m", {
+    data: "texts",
+    shards: 1002,
+    checkpointEvery: 30,
+  });
+  for (const line of ["--open-mode=append", "--requeue", "--time=", "--kill-on-invalid-dep=yes"])
+    expect(text).toContain(line);
+  expect(text).toContain("--checkpoint-every 30");
+  expect(text).toContain("MaxArraySize");
+  expect(text).toMatch(/"\$status" -ge 128 .*SLURM_RESTART_COUNT:-0}" -lt 3/);
+});
+
 test("a manifest repeats what decides the tensors that are listened to", () => {
   const options = { target: "tensorrt", attention: "all", residual: "both" } as const;
   const text = calibrationManifest("slurm", "m", { data: "texts", shards: 2, ...options });
@@ -80,7 +117,7 @@ test("options of the run are those of every shard", () => {
 
 test.each([
   ["without shards", ["--data", "d.jsonl"], 2, /needs --shards/],
-  ["without data", ["--shards", "2"], 1, /"data" cannot be left out/],
+  ["without data", ["--shards", "2"], 1, /--data cannot be left out/],
   ["with a shard", ["--shards", "2", "--shard", "1/2", "--data", "d.jsonl"], 2, /neither/],
   ["with a line break in a path", ["--shards", "2", "--data", "a\nb.jsonl"], 1, /control/],
   [

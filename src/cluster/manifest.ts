@@ -1,12 +1,13 @@
 // Calibration on a cluster: the same command in shards, written down for Kubernetes or Slurm, with the merge of their files. Pure text.
+import { WINDOW } from "../data/run-batches.js";
 import { OptionError } from "../errors.js";
-import type { CalibrateOptions } from "../options/schemas.js";
+import type { CalibrateOptions } from "../options/calibrate.js";
 
 export type ManifestKind = "kubernetes" | "slurm";
 
 export interface ManifestOptions extends Omit<CalibrateOptions, "output"> {
   readonly shards: number;
-  /** Where the merged statistics go on the cluster; default `stats.json`. Those of shards go beside it. */
+  /** Where the merged statistics go on the cluster; default `stats.json`. Those of shards go beside it, so runs of one folder need names of their own. */
   readonly output?: string | undefined;
 }
 
@@ -17,6 +18,10 @@ const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 const IMAGE = "registry.example/octavo:latest";
 const CLAIM = "octavo-work";
 const FOLDER = "/work";
+/** Times that a shard is tried again after it was killed. */
+const RETRIES = 3;
+/** Tasks of an array that Slurm takes unless its `MaxArraySize` says otherwise. */
+const USUAL_ARRAY = 1001;
 
 /**
  * A manifest that calibrates `model` in shards, and merges them. Paths are as the cluster sees them: relative ones are looked up in the volume
@@ -33,7 +38,8 @@ export function calibrationManifest(
   for (const text of [...run, output])
     if (CONTROL.test(text))
       throw new OptionError("manifest", JSON.stringify(text), "names without control characters");
-  const facts = { run: [...run, "--shards", String(shards)], output, shards };
+  const all = options.samples === "all";
+  const facts = { run: [...run, "--shards", String(shards)], output, shards, all };
   return kind === "kubernetes" ? kubernetes(facts) : slurm(facts);
 }
 
@@ -42,6 +48,15 @@ interface Facts {
   readonly run: readonly string[];
   readonly output: string;
   readonly shards: number;
+  /** Of all data, not of a sample. */
+  readonly all: boolean;
+}
+
+/** More shards than there is work for do no harm, and nothing else. */
+function workNote({ shards, all }: Facts): string {
+  return all
+    ? `# Each takes rows in groups of ${WINDOW}: with less than ${shards * WINDOW} rows some have nothing to do.\n`
+    : `# They share one sample of a few batches: more shards than batches have nothing to do (--samples all takes all data).\n`;
 }
 
 function calibrateArguments(model: string, options: Omit<ManifestOptions, "shards">): string[] {
@@ -63,6 +78,7 @@ function calibrateArguments(model: string, options: Omit<ManifestOptions, "shard
     ...value("--samples", samples),
     ...value("--seed", seed),
     ...value("--max-length", maxLength),
+    ...value("--checkpoint-every", options.checkpointEvery),
     ...value("--text-column", options.textColumn),
     ...value("--pair-column", options.pairColumn),
     ...value("--tokens-column", options.tokensColumn),
@@ -80,9 +96,10 @@ function shardFile(output: string, index: string | number): string {
 
 /**
  * An Indexed Job, and a suspended one for the merge: Kubernetes does not order Jobs by itself. Strings are JSON, which YAML takes as they are;
- * `$(NAME)` is expanded by Kubernetes, and a dollar that stands for itself is doubled.
+ * `$(NAME)` is expanded by Kubernetes, and a dollar that stands for itself is doubled. Valid from Kubernetes 1.28 on.
  */
-function kubernetes({ run, output, shards }: Facts): string {
+function kubernetes(facts: Facts): string {
+  const { run, output, shards } = facts;
   const literal = (text: string) => text.replaceAll("$", "$$$$");
   const shard = [
     ...run.map(literal),
@@ -100,19 +117,42 @@ function kubernetes({ run, output, shards }: Facts): string {
     "--merge",
     ...files,
   ];
+  const name = `octavo-calibrate-${digestOf([...run, output])}`;
+  const ended = `kubectl get job/${name} -o jsonpath='{.status.conditions[*].type}'`;
   return `# Calibrates in ${shards} shards, then merges their files. Replace the image (one that has octavo: npm install --global octavo) and the
-# claim of the volume, which holds the model and the data; relative paths are in it. A pod that is ended begins where it was.
-#
+# claim of the volume, which holds the model and the data; relative paths are in it. Pods on several nodes write to it: its access mode has to be
+# ReadWriteMany, and user 1000 may write. A pod that is evicted or killed begins where it was; an error of octavo's own ends the whole Job.
+${workNote(facts)}#
 #   kubectl apply -f THIS_FILE
-#   kubectl wait --for=condition=complete --timeout=-1s job/octavo-calibrate
-#   kubectl patch job/octavo-merge --type=merge --patch '{"spec":{"suspend":false}}'
-${job("octavo-calibrate", shard, [
+#   until ${ended} | grep -qwE 'Complete|Failed'; do sleep 10; done
+#   ${ended} | grep -qw Complete && kubectl patch job/${name}-merge --type=merge --patch '{"spec":{"suspend":false}}'
+${job(name, shard, [
   "completionMode: Indexed",
   `completions: ${shards}`,
   `parallelism: ${shards}`,
-  `backoffLimit: ${Math.max(6, shards)}`,
+  `backoffLimitPerIndex: ${RETRIES}`,
+  "maxFailedIndexes: 0",
+  ...POD_FAILURES,
 ])}---
-${job("octavo-merge", merge, ["suspend: true", "backoffLimit: 2"])}`;
+${job(`${name}-merge`, merge, ["suspend: true", "backoffLimit: 2", ...POD_FAILURES])}`;
+}
+
+/** Octavo ends with 1 for what a user has to mend, with 2 for wrong usage: no other try would end otherwise. */
+const POD_FAILURES = [
+  "podFailurePolicy:",
+  "  rules:",
+  "    - action: FailJob",
+  "      onExitCodes: { containerName: octavo, operator: In, values: [1, 2] }",
+  "    - action: Ignore",
+  "      onPodConditions: [{ type: DisruptionTarget }]",
+];
+
+/** Eight letters that differ from run to run (FNV-1a): two runs do not take each other's names. */
+function digestOf(words: readonly string[]): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(words.join("\0")))
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, "0");
 }
 
 function job(name: string, command: readonly string[], spec: readonly string[]): string {
@@ -123,7 +163,12 @@ metadata:
 spec:
 ${spec.map((line) => `  ${line}\n`).join("")}  template:
     spec:
-      restartPolicy: OnFailure
+      restartPolicy: Never
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 1000
+        fsGroup: 1000
+        seccompProfile: { type: RuntimeDefault }
       containers:
         - name: octavo
           image: ${IMAGE}
@@ -131,6 +176,10 @@ ${spec.map((line) => `  ${line}\n`).join("")}  template:
           command:
 ${command.map((word) => `            - ${JSON.stringify(word)}\n`).join("")}          resources:
             requests: { cpu: "2", memory: 2Gi }
+            limits: { memory: 4Gi }
+          securityContext:
+            allowPrivilegeEscalation: false
+            capabilities: { drop: [ALL] }
           volumeMounts:
             - { name: work, mountPath: ${FOLDER} }
       volumes:
@@ -139,31 +188,54 @@ ${command.map((word) => `            - ${JSON.stringify(word)}\n`).join("")}    
 `;
 }
 
-/** One script for both jobs: a script that is submitted is copied, and cannot name another beside it. */
-function slurm({ run, output, shards }: Facts): string {
+/**
+ * One script for both jobs: a script that is submitted is copied, and cannot name another beside it. What a signal ended (128 and above: out of
+ * memory, a node that went down) is put into the queue again by the script itself.
+ */
+function slurm(facts: Facts): string {
+  const { run, output, shards } = facts;
   const command = run.map(shellWord).join(" ");
   const all = `${shellWord(shardFile(output, ""))}{0..${shards - 1}}`;
+  const large =
+    shards > USUAL_ARRAY
+      ? `# ${shards} tasks are more than Slurm takes by default: scontrol show config | grep MaxArraySize\n`
+      : "";
   return `#!/bin/bash
 #SBATCH --job-name=octavo-calibrate
 #SBATCH --array=0-${shards - 1}
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=2G
+#SBATCH --time=04:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
 #SBATCH --output=octavo-calibrate-%A_%a.log
 #
-# Calibrates in ${shards} shards, then merges their files. Paths are as seen from where it is submitted, on a file system that all nodes share:
+# Calibrates in ${shards} shards, then merges their files. Paths are as seen from where it is submitted, on a file system that all nodes share,
+# and octavo has to be on PATH there (npm install --global octavo, or a module that is loaded below):
 #
 #   shards=$(sbatch --parsable THIS_FILE)
-#   sbatch --dependency=afterok:$shards --array=0 THIS_FILE merge
+#   sbatch --dependency=afterok:$shards --kill-on-invalid-dep=yes --array=0 THIS_FILE merge
 #
-# A shard that was ended begins where it was, when its task is submitted again (--array=7).
-set -euo pipefail
+# A shard that was killed is tried again, at most ${RETRIES} times, and begins where it was. One that failed for good ends the merge, too; once
+# the cause is mended, submit that task again (--array=7), and the merge after it: both lines above, with that number.
+${workNote(facts)}${large}set -euo pipefail
+
+if ! command -v octavo >/dev/null; then
+  echo "octavo is not on PATH on $(hostname): npm install --global octavo, or load its module in this script" >&2
+  exit 127
+fi
 
 if [ "\${1:-}" = merge ]; then
   exec octavo calibrate --output ${shellWord(output)} --force --merge ${all}
 fi
 # Counted from 0, also where only a part of the array is submitted.
 export SLURM_ARRAY_TASK_MIN=0
-exec ${command} --output ${shellWord(shardFile(output, ""))}"$SLURM_ARRAY_TASK_ID" --force
+status=0
+${command} --output ${shellWord(shardFile(output, ""))}"$SLURM_ARRAY_TASK_ID" --force || status=$?
+if [ "$status" -ge 128 ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt ${RETRIES} ]; then
+  scontrol requeue "\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}" && sleep 60
+fi
+exit "$status"
 `;
 }
 

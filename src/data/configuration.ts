@@ -1,5 +1,7 @@
 // What a model's folder says about it, read from the JSON files that Hugging Face writes: labels, lengths, special tokens, pooling.
 
+import type { VocabularyFiles } from "./vocabulary.js";
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** The JSON files of a folder, as parsed; those that are not there are undefined. */
@@ -18,6 +20,10 @@ export interface FolderFiles {
   readonly pooling?: Json | undefined;
   /** sentence_bert_config.json of sentence-transformers */
   readonly sentence?: Json | undefined;
+  /** vocab.txt, or vocab.json and merges.txt, where there is no tokenizer.json */
+  readonly vocabulary?: VocabularyFiles | undefined;
+  /** The name of a SentencePiece model, where there is nothing else. */
+  readonly sentencePiece?: string | undefined;
 }
 
 export interface ModelConfiguration {

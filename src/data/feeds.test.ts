@@ -31,6 +31,22 @@ function numbers(ports: readonly Port[], rows: readonly Encoded[], options = rig
 }
 
 describe("feeds", () => {
+  test.each([
+    ["input_ids:0", "input_mask:0", "segment_ids:0"],
+    ["serving_default_input_word_ids:0", "mask", "input_type_ids"],
+    ["ids", "attention_mask", "type_ids"],
+  ])("fill %s, %s and %s as BERT's inputs", (ids, mask, types) => {
+    const found = numbers(
+      [ids, mask, types].map((name) => port(name)),
+      [row([5, 6], [0, 1])],
+    );
+    expect(Object.values(found)).toEqual([
+      [5, 6],
+      [1, 1],
+      [0, 1],
+    ]);
+  });
+
   const rows = [row([5, 6, 7], [0, 0, 1]), row([8])];
 
   test("are padded to the longest row, the mask tells padding", () => {

@@ -36,10 +36,25 @@ const RULES: Readonly<Record<string, Rule>> = {
   attention_mask: mask,
   token_type_ids: types,
   position_ids: positions,
-  // Names of exports from TensorFlow.
+  // Names of exports from TensorFlow and Keras.
   input_mask: mask,
   segment_ids: types,
+  input_word_ids: ids,
+  input_type_ids: types,
+  // Names that people give.
+  ids,
+  token_ids: ids,
+  tokens: ids,
+  mask,
+  type_ids: types,
+  positions,
 };
+
+/** By a name as TensorFlow decorates it, too: `serving_default_input_ids:0`. */
+function ruleFor(name: string): Rule | undefined {
+  const plain = name.replace(/^serving_default_/, "").replace(/:\d+$/, "");
+  return Object.hasOwn(RULES, plain) ? RULES[plain] : undefined;
+}
 
 /** Batch and length that a model's inputs fix; undefined where any will do. */
 export interface FixedSizes {
@@ -68,7 +83,7 @@ export function feedsOf(
   const length =
     fixed.length ?? Math.max(1, options.length ?? 0, ...rows.map((row) => row.ids.length));
   const feeds = inputs.map((port): [string, RuntimeTensor] => {
-    const rule = Object.hasOwn(RULES, port.name) ? RULES[port.name] : undefined;
+    const rule = ruleFor(port.name);
     if (rule === undefined) throw notFilled(port, "it has no rule");
     if (port.shape !== undefined && port.shape.length !== 2)
       throw notFilled(port, `it has ${port.shape.length} axes, expected batch × length`);

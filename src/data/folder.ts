@@ -84,19 +84,38 @@ export function readFolder(folder: string): FolderFiles {
   const files = Object.entries(FILES).map(
     ([key, file]) => [key, readJson(join(folder, file))] as const,
   );
-  return { folder, ...Object.fromEntries(files) };
+  const found: FolderFiles = { folder, ...Object.fromEntries(files) };
+  return found.tokenizer === undefined ? { ...found, ...olderTokenizer(folder) } : found;
 }
 
-function readJson(path: string): Readonly<Record<string, unknown>> | undefined {
-  let text: string;
+const SENTENCE_PIECE = ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model"];
+
+function olderTokenizer(folder: string): Pick<FolderFiles, "vocabulary" | "sentencePiece"> {
+  return {
+    vocabulary: {
+      wordPiece: readText(join(folder, "vocab.txt")),
+      bytePieces: readJson(join(folder, "vocab.json")),
+      merges: readText(join(folder, "merges.txt")),
+    },
+    sentencePiece: SENTENCE_PIECE.find((name) => existsSync(join(folder, name))),
+  };
+}
+
+/** Without a byte order mark; undefined where there is no such file. */
+function readText(path: string): string | undefined {
   try {
-    text = readFileSync(path, "utf8");
+    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (error) {
     const code = codeOf(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     if (code === undefined) throw error;
     throw new ModelFolderError(path, systemMessage(error));
   }
+}
+
+function readJson(path: string): Readonly<Record<string, unknown>> | undefined {
+  const text = readText(path);
+  if (text === undefined) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);

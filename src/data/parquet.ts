@@ -1,12 +1,18 @@
 // Rows of Parquet files to records: one row group in memory at a time, and of it only the columns that a record is made of.
-import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer } from "hyparquet";
+import {
+  parquetMetadataAsync,
+  parquetReadObjects,
+  type AsyncBuffer,
+  type Compressors,
+} from "hyparquet";
 import { DataError, OctavoError } from "../errors.js";
 import type { ByteSource } from "../onnx/source.js";
 import { columnsOfUse, recordOf, type Row } from "./columns.js";
 import type { DataRecord } from "./records.js";
 import type { SourceOptions } from "./sources.js";
 
-const EXPECTED = "a whole Parquet file, compressed with snappy or not at all";
+const EXPECTED =
+  "a whole Parquet file, compressed with snappy, gzip, zstd, brotli or lz4, or not at all";
 
 type Metadata = Awaited<ReturnType<typeof parquetMetadataAsync>>;
 
@@ -23,6 +29,7 @@ export async function* readParquet(
   const metadata = await attempt(path, () => metadataOf(file));
   const names = [...new Set(leavesOf(metadata).map(([name = ""]) => name))];
   const columns = columnsOfUse(names, options.columns);
+  const compressors = await compressorsOf(metadata);
   let rowStart = 0;
   for (const { num_rows: count } of metadata.row_groups) {
     const rowEnd = rowStart + Number(count);
@@ -30,7 +37,15 @@ export async function* readParquet(
     const rows: Row[] = await attempt(path, () =>
       columns.length === 0
         ? Promise.resolve(Number(count) === 0 ? [] : [{}])
-        : parquetReadObjects({ file, metadata, columns, rowStart, rowEnd, parsers: PARSERS }),
+        : parquetReadObjects({
+            file,
+            metadata,
+            columns,
+            rowStart,
+            rowEnd,
+            parsers: PARSERS,
+            compressors,
+          }),
     );
     for (const [i, row] of rows.entries()) {
       const place = { path, line: rowStart + i + 1, unit: "row" } as const;
@@ -43,6 +58,21 @@ export async function* readParquet(
 const decoder = new TextDecoder("utf-8", { fatal: true });
 /** Texts are UTF-8, or the file is damaged. */
 const PARSERS = { stringFromBytes: (bytes: Uint8Array): string => decoder.decode(bytes) };
+
+/** What the reader itself undoes. */
+const BUILT_IN: ReadonlySet<string> = new Set(["UNCOMPRESSED", "SNAPPY"]);
+
+/** Decompression for the codecs that the reader lacks; loaded for files that need it alone. */
+async function compressorsOf({ row_groups: groups }: Metadata): Promise<Compressors> {
+  const codecs = groups.flatMap(({ columns }) => columns.map((column) => column.meta_data?.codec));
+  if (codecs.every((codec) => codec === undefined || BUILT_IN.has(codec))) return {};
+  const library = await import("hyparquet-compressors");
+  const { decompressLz4: LZ4, decompressLz4Raw: LZ4_RAW, decompressBrotli: BROTLI } = library;
+  // Into memory of the size that the page's header names: what the compressed bytes claim is not to be trusted.
+  const ZSTD = (page: Uint8Array, length: number) =>
+    library.decompressZstd(page, new Uint8Array(length));
+  return { GZIP: library.decompressGzip, ZSTD, BROTLI, LZ4, LZ4_RAW };
+}
 
 /** The library's view of a file: ranges, read when they are asked for. */
 function asyncBuffer(source: ByteSource): AsyncBuffer {

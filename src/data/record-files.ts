@@ -1,6 +1,8 @@
 // Node only: opens data files and folders of such as sources of records.
 import { createReadStream, readdirSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { DataError } from "../errors.js";
 import { codeOf, FileSource, systemMessage } from "../onnx/file-source.js";
 import type { ByteSource } from "../onnx/source.js";
@@ -22,6 +24,12 @@ const OPENERS: Readonly<Record<string, OpenFile>> = {
     Object.entries(FORMATS).map(([ending, format]): [string, OpenFile] => [
       ending,
       (path, options) => format(chunksOf(path), path, options),
+    ]),
+  ),
+  ...Object.fromEntries(
+    Object.entries(FORMATS).map(([ending, format]): [string, OpenFile] => [
+      `${ending}.gz`,
+      (path, options) => format(unpackedOf(path), path, options),
     ]),
   ),
   ".parquet": inRanges(readParquet),
@@ -69,7 +77,10 @@ function filesOf(path: string): DataFile[] {
   throw new DataError(path, undefined, detail, `a file of a format that is read: ${endings()}`);
 }
 
-/** Files with other endings (a README, a script) are passed over, and so are hidden ones. */
+/**
+ * Files with other endings (a README, a script) are passed over, and so are hidden ones; a .json beside files of other formats describes
+ * them, as data sets have it.
+ */
 function filesIn(folder: string): DataFile[] {
   const names = readable(folder, () => readdirSync(folder, { withFileTypes: true }))
     .filter((entry) => !entry.isDirectory() && !entry.name.startsWith("."))
@@ -79,7 +90,8 @@ function filesIn(folder: string): DataFile[] {
     const open = openerOf(name);
     return open === undefined ? [] : [{ path: join(folder, name), open }];
   });
-  if (files.length > 0) return files;
+  const others = files.filter(({ path }) => !/\.json(\.gz)?$/i.test(path));
+  if (files.length > 0) return others.length > 0 ? others : files;
   const there =
     names.length === 0 ? "is empty" : `holds ${names.toSorted().slice(0, 5).join(", ")}`;
   throw new DataError(
@@ -91,12 +103,14 @@ function filesIn(folder: string): DataFile[] {
 }
 
 function openerOf(path: string): OpenFile | undefined {
-  const ending = extname(path).toLowerCase();
+  const last = extname(path).toLowerCase();
+  const ending = last === ".gz" ? extname(path.slice(0, -last.length)).toLowerCase() + last : last;
   return Object.hasOwn(OPENERS, ending) ? OPENERS[ending] : undefined;
 }
 
 function endings(): string {
-  return Object.keys(OPENERS).join(", ");
+  const plain = Object.keys(OPENERS).filter((ending) => !ending.endsWith(".gz"));
+  return `${plain.join(", ")}; text may be gzipped (.jsonl.gz)`;
 }
 
 async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
@@ -104,6 +118,24 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
     for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 }))
       yield chunk as Buffer;
   } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+async function* unpackedOf(path: string): AsyncGenerator<Uint8Array> {
+  const packed = createReadStream(path, { highWaterMark: 2 ** 20 });
+  try {
+    // The pipeline's own promise ends as its last stream does, which is read here.
+    for await (const chunk of pipeline(packed, createGunzip(), () => undefined))
+      yield chunk as Buffer;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && String(error.code).startsWith("Z_"))
+      throw new DataError(
+        path,
+        undefined,
+        "it is not whole, or not gzipped",
+        "a file that gzip wrote",
+      );
     throw unreadable(path, error);
   }
 }

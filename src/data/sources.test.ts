@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { DataError } from "../errors.js";
@@ -279,5 +280,33 @@ describe("files", () => {
     file("partly/a.jsonl", "");
     file("partly/b.jsonl", '{"text": "x"}');
     expect(await allRecords(openRecords(join(folder, "partly")))).toHaveLength(1);
+  });
+
+  test("may be one list of JSON, which beside other files of a folder describes them", async () => {
+    const list = file("list.json", '\uFEFF[{"text": "x", "label": 1}, {"text": "y", "label": 0}]');
+    expect(await allRecords(openRecords(list))).toMatchObject([
+      { text: "x", label: 1 },
+      { text: "y", label: 0 },
+    ]);
+    await expect(allRecords(openRecords(file("object.json", "{}")))).rejects.toThrow(
+      "no JSON list",
+    );
+    await expect(allRecords(openRecords(file("mixed.json", "[3]")))).rejects.toThrow("entry 1");
+    mkdirSync(join(folder, "described"));
+    file("described/dataset_info.json", '{"rows": 1}');
+    file("described/a.jsonl", '{"text": "x"}');
+    expect(await allRecords(openRecords(join(folder, "described")))).toHaveLength(1);
+  });
+
+  test("of text may be gzipped; a damaged one is named", async () => {
+    const path = join(folder, "a.tsv.gz");
+    const packed = gzipSync("text\nx\ny\n");
+    writeFileSync(path, packed);
+    expect(await allRecords(openRecords(path))).toHaveLength(2);
+    writeFileSync(path, packed.subarray(0, packed.length - 9));
+    await expect(allRecords(openRecords(path))).rejects.toThrow(DataError);
+    writeFileSync(path, "plain");
+    await expect(allRecords(openRecords(path))).rejects.toThrow("not gzipped");
+    expect(() => openRecords("a.parquet.gz")).toThrow(DataError);
   });
 });

@@ -91,10 +91,59 @@ function parse(text: string, path: string, line: number): Row {
   return value as Row;
 }
 
+/** Larger ones are no list that somebody wrote: lines (JSONL) can be of any number. */
+const MAX_JSON = 2 ** 28;
+
+/** One list of objects. Throws DataError, with the number of the object. */
+const readJson: Format = async function* (chunks, path, options = {}) {
+  const expected =
+    'a list of objects such as [{"text": "…", "label": 1}], or JSONL: an object per line';
+  const value = parseWhole(await textOf(chunks, path), path, expected);
+  if (!Array.isArray(value)) throw new DataError(path, undefined, "no JSON list", expected);
+  for (const [i, row] of value.entries()) {
+    if (typeof row !== "object" || row === null || Array.isArray(row))
+      throw new DataError(path, undefined, `entry ${i + 1} is no object`, expected);
+    yield recordOf(row as Row, { path, line: i + 1 }, options.columns);
+  }
+};
+
+async function textOf(chunks: AsyncIterable<Uint8Array>, path: string): Promise<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const parts: string[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of chunks) {
+      length += chunk.length;
+      if (length > MAX_JSON)
+        throw new DataError(
+          path,
+          undefined,
+          `more than ${MAX_JSON} bytes of JSON`,
+          "JSONL: an object per line",
+        );
+      parts.push(decoder.decode(chunk, { stream: true }));
+    }
+    return parts.join("") + decoder.decode();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new DataError(path, undefined, "bytes that are not UTF-8", "text in UTF-8");
+  }
+}
+
+function parseWhole(text: string, path: string, expected: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new DataError(path, undefined, `no JSON (${detail})`, expected);
+  }
+}
+
 /** Formats of text by the ending of the file's name. */
 export const FORMATS: Readonly<Record<string, Format>> = {
   ".tsv": readTsv,
   ".csv": readCsv,
   ".jsonl": readJsonl,
   ".ndjson": readJsonl,
+  ".json": readJson,
 };

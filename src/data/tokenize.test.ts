@@ -19,17 +19,22 @@ interface Case {
 
 const cases = JSON.parse(readFileSync(fixturePath("tokenize.json"), "utf8")) as Case[];
 
-/** One of the models is the demo's own; the others may not be at hand. */
+/** A tokenizer of each kind is in the repository: WordPiece, BPE, Unigram. */
+const OWN: Readonly<Record<string, string>> = {
+  "demo-reviews": fileURLToPath(new URL("../../examples/demo-reviews", import.meta.url)),
+  bpe: fixturePath("tokenizers/bpe"),
+  unigram: fixturePath("tokenizers/unigram"),
+};
+
+/** The others may not be at hand. */
 function folderOf(model: string): string {
-  return model === "demo-reviews"
-    ? fileURLToPath(new URL("../../examples/demo-reviews", import.meta.url))
-    : shared("models", model);
+  return OWN[model] ?? shared("models", model);
 }
 
 describe("as the original tokenizers", () => {
   for (const model of new Set(cases.map((c) => c.model)))
     for (const side of ["right", "left"] as const)
-      test.skipIf(!hasShared && model !== "demo-reviews")(
+      test.skipIf(!hasShared && !(model in OWN))(
         `${model}: texts, pairs and words give the same ids, cut on the ${side} to any length`,
         () => {
           const files = readFolder(folderOf(model));

@@ -8,6 +8,8 @@ import {
   type FolderFiles,
 } from "./configuration.js";
 import { locateTokens } from "./locate.js";
+import { withSettings } from "./tokenizer-settings.js";
+import { tokenizerFromVocabulary } from "./vocabulary.js";
 import { piecesOf, type Pieces, type PostProcessor } from "./pieces.js";
 
 /** What a model reads at once: a text, a pair of texts, or words that are split already. */
@@ -59,13 +61,8 @@ export interface Tokenizer {
 
 /** Makes the tokenizer of a model's folder. Throws ModelFolderError where it has none that can be used. */
 export function createTokenizer(files: FolderFiles): Tokenizer {
-  const { folder, tokenizer: json, tokenizerConfig = {} } = files;
-  if (json === undefined)
-    throw new ModelFolderError(
-      folder,
-      "it has no tokenizer.json",
-      "Save the tokenizer beside the model (tokenizer.save_pretrained).",
-    );
+  const { folder, tokenizerConfig = {} } = files;
+  const json = tokenizerOf(files);
   let pieces: Pieces;
   try {
     pieces = piecesOf(json, tokenizerConfig);
@@ -123,6 +120,20 @@ export function createTokenizer(files: FolderFiles): Tokenizer {
     },
     maskId: maskToken === undefined ? undefined : pieces.token_to_id(maskToken),
   };
+}
+
+/** tokenizer.json as it counts: made from older files where it is missing, with the settings of tokenizer_config.json. */
+function tokenizerOf(files: FolderFiles): Readonly<Record<string, unknown>> {
+  const { folder, tokenizerConfig = {}, vocabulary = {}, sentencePiece } = files;
+  const json = files.tokenizer ?? tokenizerFromVocabulary(vocabulary, tokenizerConfig);
+  if (json !== undefined) return withSettings(json, tokenizerConfig);
+  throw new ModelFolderError(
+    folder,
+    sentencePiece === undefined
+      ? "it has no tokenizer.json"
+      : `it has ${sentencePiece}, but no tokenizer.json`,
+    "Save the tokenizer beside the model (AutoTokenizer.from_pretrained(…).save_pretrained(…) writes tokenizer.json).",
+  );
 }
 
 /** The question gives way where it would leave the context less than half of the room. */

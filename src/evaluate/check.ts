@@ -3,7 +3,7 @@ import { RuntimeFailedError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import type { CheckReport } from "../report/report.js";
 import { syntheticFeeds } from "../inputs/dummy-inputs.js";
-import type { Feeds, Runtime, RuntimeTensor } from "../runtime/runtime.js";
+import type { Feeds, Runtime, RuntimeTensor, SessionOptions } from "../runtime/runtime.js";
 import { agreementOf, realsOf, signalToNoise } from "./snr.js";
 
 /** batch × length: one short text, and a few longer ones. */
@@ -15,6 +15,8 @@ const SHAPES = [
 /** Editions that do their work stand well above: collapsed ones reach 0 to 9 dB. */
 const LOW_SNR_DB = 15;
 const LOW_AGREEMENT = 0.9;
+/** What saturated sums may cost before they are worth a word. */
+const SATURATION_DB = 1;
 
 /** Inputs of two shapes (one, where the model fixes it), made up for the float model. */
 export function checkFeeds(model: Model, seed: number): Feeds[] {
@@ -26,6 +28,8 @@ export interface CheckInputs {
   readonly feeds: readonly Feeds[];
   /** Where they come from. */
   readonly inputs: CheckReport["inputs"];
+  /** Run the edition with the CPU's own sums of 8-bit products as well. */
+  readonly saturated?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -38,9 +42,9 @@ export async function checkEdition(
   runtime: Runtime,
   reference: string,
   candidate: string,
-  { feeds, inputs, signal }: CheckInputs,
+  { feeds, inputs, saturated = false, signal }: CheckInputs,
 ): Promise<CheckReport> {
-  const expected = await outputsOf(runtime, reference, feeds, signal);
+  const expected = await outputsOf(runtime, reference, feeds, {}, signal);
   const run = expected.flatMap((results, i) => {
     const feed = feeds[i];
     return results instanceof RuntimeFailedError || feed === undefined ? [] : [{ feed, results }];
@@ -48,32 +52,43 @@ export async function checkEdition(
   const [first] = expected;
   if (run.length === 0 && first instanceof RuntimeFailedError) throw first;
   const used = run.map(({ feed }) => feed);
-  const got = await outputsOf(runtime, candidate, used, signal);
-  const names = Object.keys(run[0]?.results ?? {});
-  const outputs = names.map((name) => {
-    const pairs = run.map(({ results }, i): [RuntimeTensor, RuntimeTensor] => {
-      const other = got[i];
-      if (other instanceof RuntimeFailedError) throw other;
-      const [left, right] = [results[name], other?.[name]];
-      if (left === undefined || right === undefined)
-        throw new Error(`internal: output "${name}" is missing`);
-      return [left, right];
+  const comparedWith = async (options: SessionOptions): Promise<CheckReport["outputs"]> => {
+    const got = await outputsOf(runtime, candidate, used, options, signal);
+    return Object.keys(run[0]?.results ?? {}).map((name) => {
+      const pairs = run.map(({ results }, i): [RuntimeTensor, RuntimeTensor] => {
+        const other = got[i];
+        if (other instanceof RuntimeFailedError) throw other;
+        const [left, right] = [results[name], other?.[name]];
+        if (left === undefined || right === undefined)
+          throw new Error(`internal: output "${name}" is missing`);
+        return [left, right];
+      });
+      return compare(name, pairs, inputs === "data");
     });
-    return compare(name, pairs, inputs === "data");
-  });
-  const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
+  };
+  const outputs = await comparedWith({});
+  const snrDb = lowest(outputs);
+  const saturatedSnrDb = saturated
+    ? lowest(await comparedWith({ integerSums: "native" }))
+    : undefined;
   return {
     inputs,
     shapes: inputs === "data" ? [`${used.length} rows`] : used.map(shapeOf),
     outputs,
-    ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
+    ...(snrDb === undefined ? {} : { snrDb }),
+    ...(saturatedSnrDb === undefined ? {} : { saturatedSnrDb }),
   };
 }
 
+function lowest(outputs: CheckReport["outputs"]): number | undefined {
+  const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
+  return ratios.length === 0 ? undefined : Math.min(...ratios);
+}
+
 /** What the user must not overlook. */
-export function checkWarnings({ outputs, inputs }: CheckReport): string[] {
+export function checkWarnings({ outputs, inputs, ...ratios }: CheckReport): string[] {
   const on = inputs === "data" ? "rows of the data" : "made-up inputs";
-  return outputs.flatMap(({ name, snrDb = Infinity, agreement = 1 }) => {
+  const far = outputs.flatMap(({ name, snrDb = Infinity, agreement = 1 }) => {
     if (snrDb < LOW_SNR_DB)
       return [
         `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on ${on}, ` +
@@ -86,16 +101,31 @@ export function checkWarnings({ outputs, inputs }: CheckReport): string[] {
       ];
     return [];
   });
+  return [...far, ...saturationWarnings(ratios)];
+}
+
+function saturationWarnings({
+  snrDb,
+  saturatedSnrDb,
+}: Pick<CheckReport, "snrDb" | "saturatedSnrDb">): string[] {
+  if (snrDb === undefined || saturatedSnrDb === undefined) return [];
+  if (!(snrDb - saturatedSnrDb > SATURATION_DB)) return [];
+  return [
+    "On this CPU (x86-64 without VNNI) sums of 8-bit products saturate: " +
+      `${saturatedSnrDb.toFixed(1)} dB here where other CPUs have ${snrDb.toFixed(1)} dB. ` +
+      "--reduce-range makes weights whose sums do not.",
+  ];
 }
 
 async function outputsOf(
   runtime: Runtime,
   path: string,
   feeds: readonly Feeds[],
+  options: SessionOptions,
   signal: AbortSignal | undefined,
 ): Promise<(Record<string, RuntimeTensor> | RuntimeFailedError)[]> {
   signal?.throwIfAborted();
-  const session = await runtime.load(path, { spinning: "running" });
+  const session = await runtime.load(path, { spinning: "running", ...options });
   try {
     const results: (Record<string, RuntimeTensor> | RuntimeFailedError)[] = [];
     for (const feed of feeds) {

@@ -4,7 +4,10 @@ import type { Int64 } from "../onnx/proto.js";
 import type { Tensor } from "../onnx/tensor.js";
 import type { Graph } from "./graph.js";
 
-export type Attribute =
+/** `docString`: what the file says of it. */
+export type Attribute = { readonly docString?: string } & AttributeValue;
+
+type AttributeValue =
   | { readonly type: "int"; readonly value: Int64 }
   | { readonly type: "float"; readonly value: number }
   | { readonly type: "string"; readonly value: Uint8Array }

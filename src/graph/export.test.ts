@@ -15,20 +15,20 @@ import type { Model } from "./model.js";
 import { print } from "./print.js";
 import { verify } from "./verify.js";
 
-/** A message without what the graph does not keep: types of inner values, comments on attributes, absent or empty. */
-function essence(value: unknown, key = ""): unknown {
-  if (Array.isArray(value)) return value.map((item) => essence(item, key));
+/** A message without what the graph does not keep: types of inner values, absent or empty. */
+function essence(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(essence);
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
   if (typeof Reflect.get(value, "read") === "function") return value;
   const out: Record<string, unknown> = {};
   for (const [k, inner] of Object.entries(value)) {
-    const dropped = k === "valueInfo" || (k === "docString" && key === "attribute");
+    const dropped = k === "valueInfo";
     const empty =
       inner === undefined ||
       inner === "" ||
       inner === "ai.onnx" ||
       (Array.isArray(inner) && inner.length === 0);
-    if (!dropped && !empty) out[k] = essence(inner, k);
+    if (!dropped && !empty) out[k] = essence(inner);
   }
   return out;
 }

@@ -72,6 +72,11 @@ function nodeToProto(node: Node): NodeProto {
 }
 
 function attributeToProto(name: string, attribute: Attribute): AttributeProto {
+  const proto = valueToProto(name, attribute);
+  return attribute.docString === undefined ? proto : { ...proto, docString: attribute.docString };
+}
+
+function valueToProto(name: string, attribute: Attribute): AttributeProto {
   switch (attribute.type) {
     case "int":
       return { name, type: TYPES.int, i: attribute.value };

@@ -16,6 +16,16 @@ export function attributeFromProto(
   external: ExternalData | undefined,
   body: (graph: GraphProto) => Graph,
 ): Attribute {
+  const attribute = valueFromProto(proto, node, external, body);
+  return proto.docString === undefined ? attribute : { ...attribute, docString: proto.docString };
+}
+
+function valueFromProto(
+  proto: AttributeProto,
+  node: Node,
+  external: ExternalData | undefined,
+  body: (graph: GraphProto) => Graph,
+): Attribute {
   if (proto.refAttrName !== undefined && proto.refAttrName !== "")
     return { type: "reference", value: proto.refAttrName, proto };
   const missing = (what: string): never => {

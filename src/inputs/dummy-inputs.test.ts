@@ -102,6 +102,74 @@ describe("how inputs are used is read off the graph", () => {
     await runs(model);
   });
 
+  test.each([
+    ["without a class token", 9, [2, 3, 12, 12]],
+    ["with one", 10, [2, 3, 12, 12]],
+    ["of no square", 7, [2, 3, 56, 56]],
+  ])("an image is as large as its table of positions, %s", async (_, rows, dims) => {
+    const model = buildModel((b) => {
+      const image = b.input("image", ["n", "channels", "height", "width"]);
+      const kernel = b.float("K", zeros(2 * 3 * 4 * 4), [2, 3, 4, 4]);
+      const patches = b.op("patches", "Conv", [image, kernel], { strides: [4, 4] });
+      const flat = b.op("flat", "Reshape", [patches, b.int("to", [0, 2, -1])]);
+      const tokens = b.op("tokens", "Transpose", [flat], { perm: [0, 2, 1] });
+      const shape = b.op(
+        "shape",
+        "Concat",
+        [
+          b.op("batch", "Shape", [image], { start: 0, end: 1 }),
+          b.int("extra", [rows === 10 ? 1 : 0, 2]),
+        ],
+        { axis: 0 },
+      );
+      const extra = b.op("class", "ConstantOfShape", [shape]);
+      const all = b.op("all", "Concat", [extra, tokens], { axis: 1 });
+      b.output(b.op("y", "Add", [all, b.float("P", zeros(rows * 2), [1, rows, 2])]));
+    });
+    expect(syntheticDims(model, { batch: 2 })).toEqual({ image: dims });
+    if (rows !== 7) await runs(model);
+  });
+
+  test("a sound is as long as its table of positions", async () => {
+    const model = buildModel((b) => {
+      const sound = b.input("sound", ["n", "features", "frames"]);
+      const one = b.op("one", "Conv", [sound, b.float("K", zeros(2 * 4 * 3), [2, 4, 3])], {
+        pads: [1, 1],
+      });
+      const two = b.op(
+        "two",
+        "Conv",
+        [b.op("g", "Relu", [one]), b.float("L", zeros(12), [2, 2, 3])],
+        { pads: [1, 1], strides: [2] },
+      );
+      const tokens = b.op("tokens", "Transpose", [two], { perm: [0, 2, 1] });
+      b.output(b.op("y", "Add", [tokens, b.float("P", zeros(20), [10, 2])]));
+    });
+    expect(syntheticDims(model)).toEqual({ sound: [1, 4, 20] });
+    await runs(model);
+  });
+
+  test("a token that the graph looks for ends each row, and stands nowhere else", () => {
+    const model = buildModel((b) => {
+      const ids = b.input("ids", ["n", "s"], "int64");
+      const end = b.op("end", "Equal", [ids, b.int("eos", 3)]);
+      const words = b.op("words", "Gather", [b.float("W", zeros(20), [10, 2]), ids]);
+      b.output(b.op("at", "NonZero", [end]), words);
+    });
+    expect(uses(model)[0]).toEqual({ name: "ids", kind: "tokens", rows: 10, sought: 3 });
+    const ids = numbers(syntheticFeeds(model, { batch: 3, length: 40 })["ids"]);
+    expect(ids.flatMap((id, i) => (id === 3 ? [i] : []))).toEqual([39, 79, 119]);
+    // One that is compared for a mask alone is no such token.
+    const masked = buildModel((b) => {
+      const ids = b.input("ids", ["n", "s"], "int64");
+      b.output(
+        b.op("pad", "Equal", [ids, b.int("p", 1)]),
+        b.op("words", "Gather", [b.float("W", zeros(20), [10, 2]), ids]),
+      );
+    });
+    expect(uses(masked)[0]).toEqual({ name: "ids", kind: "tokens", rows: 10 });
+  });
+
   test("8-bit numbers that stand for reals cover their range", async () => {
     const model = buildModel((b) => {
       const x = b.input("x", ["n", 64], "int8");

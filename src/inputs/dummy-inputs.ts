@@ -5,6 +5,7 @@ import type { Model } from "../graph/model.js";
 import { DTYPES, elementCount } from "../onnx/dtypes.js";
 import { float32ToFloat16 } from "../onnx/float.js";
 import { namesIn, sizeOfDim } from "../ops/symbols.js";
+import { gridOf } from "./places.js";
 import { inputProfile, type InputProfile, type InputUse, type Use } from "./input-use.js";
 import { random, type Random } from "../math/random.js";
 import {
@@ -132,6 +133,7 @@ function imageSize(
     stride,
     totalStride,
     rank,
+    places,
   }: NonNullable<Extract<Use, { kind: "features" }>["convolution"]>,
   axis: number,
   length: number,
@@ -139,7 +141,8 @@ function imageSize(
 ): number {
   // Sound may come without the dim of its only channel.
   if (inputRank === rank + 2 && axis === 1) return channels ?? 3;
-  return rank >= 2 ? PATCHES * stride : (length + 1) * totalStride;
+  if (rank >= 2) return ((places === undefined ? undefined : gridOf(places)) ?? PATCHES) * stride;
+  return (places ?? length + 1) * totalStride;
 }
 
 function dimsOf({ shape, use }: InputUse, sizes: Sizes): readonly number[] {
@@ -177,7 +180,17 @@ function valuesOf(
 ): (i: number) => number {
   const width = Math.max(1, dims.at(-1) ?? 1);
   switch (use.kind) {
-    case "tokens":
+    case "tokens": {
+      const token = () => draw.whole(Math.max(1, use.rows));
+      const { sought } = use;
+      if (sought === undefined) return token;
+      // In each row as often as in any other: once, at its end.
+      const other = () => {
+        const id = token();
+        return id === sought ? (id + 1) % Math.max(1, use.rows) : id;
+      };
+      return (i) => (i % width === width - 1 ? sought : other());
+    }
     case "segments":
       return () => draw.whole(Math.max(1, use.rows));
     case "positions":

@@ -3,11 +3,15 @@ import type { Dim, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES, type DType } from "../onnx/dtypes.js";
 import { maxLengthOf } from "./length.js";
+import { placesBehind } from "./places.js";
+import { soughtToken } from "./sought.js";
 import { constantNumber, constantOf, constantShape, dimOf, passedInputs } from "./structure.js";
 
 export type Use =
-  /** Ids of a vocabulary, or of the kinds of segment: they index a constant table of `rows` rows. */
-  | { readonly kind: "tokens" | "segments"; readonly rows: number }
+  /** Ids of a vocabulary: they index a constant table of `rows` rows. The graph looks for `sought` in each row, where it does. */
+  | { readonly kind: "tokens"; readonly rows: number; readonly sought?: number }
+  /** Numbers of the kinds of segment, which index a constant table of `rows` rows. */
+  | { readonly kind: "segments"; readonly rows: number }
   /** Positions of tokens; `rows` where they index a table. */
   | { readonly kind: "positions"; readonly rows: number | undefined }
   /** Places in something computed, of which there are `limit`. */
@@ -31,6 +35,8 @@ export interface Convolution {
   readonly totalStride: number;
   /** Number of spatial dims. */
   readonly rank: number;
+  /** Rows of the table of positions behind; undefined where none is added. */
+  readonly places?: number | undefined;
 }
 
 export interface InputUse {
@@ -86,7 +92,10 @@ function concluded(input: Value, evidence: readonly Evidence[], vocabulary: numb
   const real = input.dtype !== undefined && DTYPES[input.dtype].kind === "float";
   const rows = rowsIn(evidence);
   if (rows > 0) {
-    if (rows === vocabulary) return { kind: "tokens", rows };
+    if (rows === vocabulary) {
+      const sought = soughtToken(input);
+      return { kind: "tokens", rows, ...(sought === undefined ? {} : { sought }) };
+    }
     return { kind: rows <= MAX_SEGMENTS ? "segments" : "positions", rows };
   }
   for (const kind of real ? ORDER.real : ORDER.whole) {
@@ -132,6 +141,7 @@ const convolved: Reader = (node) => {
   const weight = constantShape(node.input(1)) ?? node.input(1)?.shape;
   const channels = weight?.[1];
   const strides = node.ints("strides") ?? [];
+  const places = placesBehind(node);
   return {
     kind: "features",
     convolution: {
@@ -139,6 +149,7 @@ const convolved: Reader = (node) => {
       stride: Math.max(1, ...strides),
       totalStride: strideFrom(node),
       rank: (weight?.length ?? 4) - 2,
+      ...(places === undefined ? {} : { places }),
     },
   };
 };

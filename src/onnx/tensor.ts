@@ -1,7 +1,7 @@
 // A tensor is a handle: element type, dims, and bytes that are touched only when somebody asks. Memory follows the largest tensor, not the model.
 import { TensorDataError } from "../errors.js";
 import { byteLengthOf, DTYPES, elementCount, type DType } from "./dtypes.js";
-import type { Blob, TensorProto } from "./proto.js";
+import type { Blob, Int64, TensorProto } from "./proto.js";
 
 export interface Tensor {
   readonly dtype: DType;
@@ -56,11 +56,12 @@ export function float32Tensor(values: readonly number[] | number): Tensor {
   );
 }
 
-export function int64Tensor(values: readonly number[] | number): Tensor {
-  const list = typeof values === "number" ? [values] : values;
+export function int64Tensor(values: readonly Int64[] | Int64): Tensor {
+  const isList = typeof values === "object";
+  const list = isList ? values : [values];
   return tensorOf(
     "int64",
-    typeof values === "number" ? [] : [list.length],
-    BigInt64Array.from(list.map(BigInt)),
+    isList ? [list.length] : [],
+    BigInt64Array.from(list, (value) => BigInt(value)),
   );
 }

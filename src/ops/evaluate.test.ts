@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { buildModel } from "../../test/build.js";
 import { modelOf, runNode, type OneNode } from "../../test/one-node.js";
 import { randomFrom } from "../../test/mutate.js";
 import { elementsOf } from "../../test/run.js";
@@ -541,4 +542,35 @@ describe("what cannot be evaluated stays a node", () => {
     expect(evaluated("Frobnicate", [f([3])])).toBeUndefined();
     expect(evaluated("constructor", [f([3])])).toBeUndefined();
   });
+});
+
+describe("old spellings", () => {
+  test.each(["float16", "float32", "float64"] as const)(
+    "a Clip of %s has its bounds in attributes",
+    (dtype) => {
+      const x = make(dtype, [3], [-5, 0.5, 5]);
+      const { node } = modelOf({
+        op: "Clip",
+        inputs: [x],
+        attributes: { min: { type: "float", value: -1 }, max: { type: "float", value: 2 } },
+        opset: 6,
+      });
+      const [found] = evaluate(node, [x]) ?? [];
+      expect(found && numbersOf(found)).toEqual([-1, 0.5, 2]);
+    },
+  );
+});
+
+test("a vector that updates are added to is not taken for one that they are written into", () => {
+  const shapes = (reduction: string) => {
+    const model = buildModel((b) => {
+      const inputs = [b.int("from", [1, 2]), b.int("at", [1], [1, 1]), b.int("by", [1])];
+      const sizes = b.op("sizes", "ScatterND", inputs, { reduction });
+      b.output(b.op("y", "Reshape", [b.input("x", [6]), sizes]));
+    });
+    inferTypes(model);
+    return model.graph.outputs[0]?.shape;
+  };
+  expect(shapes("none")).toEqual([1, 1]);
+  expect(shapes("add")).toEqual([null, null]);
 });

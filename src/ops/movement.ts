@@ -219,12 +219,14 @@ const inferCompress: InferRule = ({ node, inputs: [input] }) => {
 };
 
 /** Scattering small vectors is how tracers write `shape[i] = x`. */
-const inferScatterND: InferRule = ({ inputs: [data, indices, updates] }) => {
+const inferScatterND: InferRule = ({ node, inputs: [data, indices, updates] }) => {
   const [own, put] = [elementsOf(data), elementsOf(updates)];
   const at = numbersIn(indices);
   const vector = data?.shape?.length === 1 && indices?.shape?.at(-1) === 1;
   const fact = { dtype: data?.dtype, shape: data?.shape };
-  if (!vector || own === undefined || at === undefined || put?.length !== at.length) return [fact];
+  const writes = node.string("reduction", "none") === "none";
+  if (!writes || !vector || own === undefined || at === undefined || put?.length !== at.length)
+    return [fact];
   const elements = [...own];
   at.forEach((i, n) => {
     elements[i < 0 ? i + own.length : i] = put[n] ?? null;

@@ -1,7 +1,10 @@
 // Raises a model to a newer default operator set, for what the quantized form needs (DynamicQuantizeLinear is opset 11, scales per channel 13).
 import { UnsupportedError } from "../errors.js";
+import { toAttribute } from "../graph/attribute.js";
 import type { Graph, Node } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
+import type { DType } from "../onnx/dtypes.js";
+import { float32ToBfloat16, float32ToFloat16 } from "../onnx/float.js";
 import { float32Tensor, int64Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 
 /** What a version of the operator set changed for one operator, done to one node in place. Rows stand only where the meaning changed. */
@@ -28,6 +31,13 @@ const UPGRADES: Partial<Record<string, readonly Upgrade[]>> = {
       },
     },
   ],
+  RoiAlign: [
+    {
+      since: 16,
+      apply: (n) => keepDefault(n, "coordinate_transformation_mode", "output_half_pixel"),
+    },
+  ],
+  Resize: [{ since: 13, apply: requireModeOfToday }],
   Scatter: [{ since: 11, apply: (n) => rename(n, "ScatterElements") }],
   Dropout: [{ since: 12, apply: (n) => moveFloats(n, ["ratio"], 1) }],
   Softmax: [{ since: 13, apply: lastAxisOnly }],
@@ -106,11 +116,32 @@ function irVersionFor(version: number): number {
   return version >= 10 ? 5 : 4;
 }
 
+/** What an attribute that is left out meant in the old version is written down where the new one means something else. */
+function keepDefault(node: Node, name: string, value: string): void {
+  if (!node.attributes.has(name)) node.attributes.set(name, toAttribute(value));
+}
+
+/** From version 13 on there is no `tf_half_pixel_for_nn`. */
+function requireModeOfToday(node: Node): void {
+  const name = "coordinate_transformation_mode";
+  if (node.string(name) !== "tf_half_pixel_for_nn") return;
+  throw new UnsupportedError(
+    `${node.op} "${node.name}"`,
+    `operator set 13 has no ${name} "tf_half_pixel_for_nn"`,
+    "Export the model with opset 13 or later.",
+  );
+}
+
 /** Attributes become int64 inputs from position `at` on; inputs between that stay absent are left out. */
 function moveInts(node: Node, names: readonly string[], at: number): void {
   names.forEach((name, i) => {
     const attribute = node.attributes.get(name);
-    const list = attribute?.type === "int" ? [Number(attribute.value)] : node.ints(name);
+    const list =
+      attribute?.type === "int"
+        ? [attribute.value]
+        : attribute?.type === "ints"
+          ? attribute.value
+          : undefined;
     if (list !== undefined) moveTo(node, name, at + i, int64Tensor(list));
   });
 }
@@ -119,15 +150,16 @@ function moveFloats(node: Node, names: readonly string[], at: number): void {
   names.forEach((name, i) => {
     const attribute = node.attributes.get(name);
     if (attribute?.type !== "float") return;
-    const half = node.input(0)?.dtype === "float64";
-    const value = attribute.value;
-    moveTo(
-      node,
-      name,
-      at + i,
-      half ? tensorOf("float64", [], Float64Array.of(value)) : float32Tensor(value),
-    );
+    moveTo(node, name, at + i, scalarLike(node.input(0)?.dtype, attribute.value));
   });
+}
+
+/** A number in the type of the tensor beside it; where that is not known, or holds no floats, as float32. */
+function scalarLike(dtype: DType | undefined, value: number): Tensor {
+  if (dtype === "float64") return tensorOf(dtype, [], Float64Array.of(value));
+  if (dtype === "float16") return tensorOf(dtype, [], float32ToFloat16(Float32Array.of(value)));
+  if (dtype === "bfloat16") return tensorOf(dtype, [], float32ToBfloat16(Float32Array.of(value)));
+  return float32Tensor(value);
 }
 
 function moveTo(node: Node, name: string, index: number, tensor: Tensor): void {

@@ -8,7 +8,7 @@ import { quantize } from "../node.js";
 
 const demo = fileURLToPath(new URL("../../examples/demo-reviews", import.meta.url));
 let folder = "";
-beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "octavo-steps-"))));
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "octavo-ablation-"))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
 test("each step that did something is left out once, and what is left is as without it", async () => {
@@ -19,8 +19,8 @@ test("each step that did something is left out once, and what is left is as with
     correct: false,
     output: join(folder, "a.onnx"),
   } as const;
-  const { report } = await quantize(demo, { ...options, steps: true });
-  expect(report.steps?.map(({ step }) => step)).toEqual([
+  const { report } = await quantize(demo, { ...options, ablation: true });
+  expect(report.ablation?.map(({ step }) => step)).toEqual([
     "outlier channels",
     "smoothing",
     "rounding",
@@ -30,14 +30,14 @@ test("each step that did something is left out once, and what is left is as with
     smooth: false,
     output: join(folder, "b.onnx"),
   });
-  expect(report.steps?.[1]?.withoutSnrDb).toBe(without.report.check?.snrDb);
-  expect(without.report.steps).toBeUndefined();
+  expect(report.ablation?.[1]?.withoutSnrDb).toBe(without.report.check?.snrDb);
+  expect(without.report.ablation).toBeUndefined();
   expect(readdirSync(folder).toSorted()).toEqual(["a.onnx", "b.onnx"]);
 });
 
 test("without the check there is nothing to measure", async () => {
   const output = join(folder, "a.onnx");
-  const wrong = quantize(demo, { steps: true, check: false, output });
+  const wrong = quantize(demo, { ablation: true, check: false, output });
   await expect(wrong).rejects.toThrow(OptionError);
   expect(existsSync(output)).toBe(false);
 });

@@ -1,12 +1,12 @@
 // What each step of a quantization gave: the edition is made again without it, and checked on the same inputs.
-import type { CalibrationReport, StepReport } from "../report/report.js";
+import type { CalibrationReport, AblationReport } from "../report/report.js";
 import type { Host } from "../host/host.js";
-import type { QuantizeOptions } from "../options/schemas.js";
+import type { AnyQuantizeOptions } from "../options/quantize.js";
 
 interface Step {
-  readonly name: StepReport["step"];
+  readonly name: AblationReport["step"];
   /** The options that leave it out. */
-  readonly without: QuantizeOptions;
+  readonly without: AnyQuantizeOptions;
   readonly applied: (calibration: CalibrationReport | undefined, outliers: number) => boolean;
 }
 
@@ -33,7 +33,7 @@ const STEPS: readonly Step[] = [
   },
   {
     name: "two terms",
-    without: { accuracy: "default" },
+    without: { accuracy: "default", extraProducts: undefined },
     applied: (calibration) => (calibration?.twoTerms ?? 0) > 0,
   },
 ];
@@ -43,15 +43,15 @@ export interface Done {
   readonly calibration: CalibrationReport | undefined;
   /** Channels that were set apart. */
   readonly outliers: number;
-  readonly again: (changed: QuantizeOptions) => Promise<number | undefined>;
+  readonly again: (changed: AnyQuantizeOptions) => Promise<number | undefined>;
 }
 
 /** One step left out at a time, of those that did something. Nothing is left on disk. Throws as quantizing does. */
 export async function measureSteps(
   host: Host,
   { calibration, outliers, again }: Done,
-): Promise<StepReport[]> {
-  const reports: StepReport[] = [];
+): Promise<AblationReport[]> {
+  const reports: AblationReport[] = [];
   for (const { name, without, applied } of STEPS) {
     if (!applied(calibration, outliers)) continue;
     const temporary = host.temporaryFolder();

@@ -94,6 +94,42 @@ describe("benchmark", () => {
     );
   });
 
+  test("the length is that of token ids: masks over earlier tokens, sounds and counts follow", async () => {
+    const past = buildModel((b) => {
+      const ids = b.input("input_ids", ["batch", "now"], "int64");
+      const words = b.op("words", "Gather", [b.graph.addInitializer("w", floats([32, 4])), ids]);
+      const earlier = b.input("past", ["batch", "before", 4]);
+      const mask = b.input("mask", ["batch", "before + now"], "int64");
+      const all = b.op("all", "Concat", [earlier, words], { axis: 1 });
+      b.output(
+        b.op("y", "Identity", [all]),
+        b.op("kept", "Not", [b.op("m", "Cast", [mask], { to: 9 })]),
+      );
+    });
+    const counted = buildModel((b) => {
+      const ids = b.input("input_ids", ["batch", "now"], "int64");
+      b.output(
+        b.op("words", "Gather", [b.graph.addInitializer("w", floats([32, 4])), ids]),
+        b.op("twice", "Add", [b.input("lengths", ["batch", 1], "int64"), b.int("one", 1)]),
+      );
+    });
+    const sound = buildModel((b) => {
+      const x = b.input("sound", ["batch", "samples"]);
+      const wide = b.op("wide", "Unsqueeze", [x, b.int("axis", [1])]);
+      b.output(
+        b.op("y", "Conv", [wide, b.graph.addInitializer("w", floats([2, 1, 10]))], {
+          strides: [5],
+        }),
+      );
+    });
+    for (const [name, model] of Object.entries({ past, counted, sound })) {
+      const path = join(folder, `${name}.onnx`);
+      writeFileSync(path, bytesOf(model));
+      const { timings } = await benchmark([path], { ...quick, shapes: ["1x8", "2x16"] });
+      expect(timings, name).toHaveLength(2);
+    }
+  });
+
   test("wrong options, a model that does not run and an abort end it", async () => {
     await expect(benchmark([demo], { threads: [0] })).rejects.toThrow(OptionError);
     await expect(benchmark([], quick)).rejects.toThrow(OptionError);

@@ -14,9 +14,12 @@ import {
 import { commandLine } from "./command-line.js";
 import type { Host } from "../host/host.js";
 import { interleavedLatencies, median, pairedRatio, quantile } from "../benchmark/latency.js";
-import { benchmarkSchema, checkOptions, type BenchmarkOptions } from "../options/schemas.js";
-
-type Settings = ReturnType<typeof checkOptions<typeof benchmarkSchema>>;
+import { BENCHMARK_DEFAULTS } from "../options/defaults.js";
+import {
+  benchmarkSettings,
+  type BenchmarkOptions,
+  type BenchmarkSettings,
+} from "../options/benchmark.js";
 
 /** Rounds before it counts. */
 const WARMUP = 5;
@@ -30,7 +33,7 @@ export async function benchmarkModels(
   inputs: readonly string[],
   options: BenchmarkOptions = {},
 ): Promise<BenchmarkReport> {
-  const settings = checkOptions(benchmarkSchema, options);
+  const settings = benchmarkSettings(options);
   if (inputs.length === 0) throw new OptionError("models", "none", "one model or more");
   const start = host.now();
   settings.onProgress?.({ step: "reading", done: 0, total: 0 });
@@ -62,7 +65,7 @@ export async function benchmarkModels(
     seed: settings.seed,
     seconds: host.now() - start,
     peakMemoryBytes: host.peakMemory(),
-    commandLine: commandLine("benchmark", inputs, options, checkOptions(benchmarkSchema, {})),
+    commandLine: commandLine("benchmark", inputs, options, BENCHMARK_DEFAULTS),
     environment: host.environment(runtime),
     warnings,
   };
@@ -73,7 +76,7 @@ async function timed(
   runtime: Runtime,
   subjects: readonly Subject[],
   shapes: readonly Shape[],
-  settings: Settings,
+  settings: BenchmarkSettings,
 ): Promise<TimingReport[]> {
   const timings: TimingReport[] = [];
   for (const threads of settings.threads) {
@@ -81,7 +84,9 @@ async function timed(
     try {
       // Idle threads of one session would slow down the others.
       for (const { path } of subjects)
-        sessions.push(await runtime.load(path, { threads, spinning: "running" }));
+        sessions.push(
+          await runtime.load(path, { threads, spinning: "running", integerSums: "native" }),
+        );
       for (const shape of shapes)
         timings.push(...(await timedShape(host, sessions, subjects, shape, threads, settings)));
     } finally {
@@ -97,7 +102,7 @@ async function timedShape(
   subjects: readonly Subject[],
   shape: Shape,
   threads: number,
-  { rounds, seconds, seed, signal, onProgress }: Settings,
+  { rounds, seconds, seed, signal, onProgress }: BenchmarkSettings,
 ): Promise<TimingReport[]> {
   const runs = sessions.map((session, i) => {
     const feeds = subjects[i]?.feeds(shape, seed) ?? {};
@@ -133,7 +138,7 @@ async function timedApart(
   host: Host,
   subjects: readonly Subject[],
   shapes: readonly Shape[],
-  settings: Settings,
+  settings: BenchmarkSettings,
 ): Promise<TimingReport[]> {
   const timings: TimingReport[] = [];
   for (const [i, threads] of settings.threads.entries()) {
@@ -150,7 +155,7 @@ async function memoryOf(
   host: Host,
   path: string,
   shapes: readonly Shape[],
-  settings: Settings,
+  settings: BenchmarkSettings,
 ): Promise<number | string> {
   const threads = [Math.max(...settings.threads)];
   try {
@@ -167,7 +172,7 @@ async function apart(
   host: Host,
   paths: readonly string[],
   shapes: readonly Shape[],
-  { threads, rounds, seconds, seed, runtime, signal }: Settings,
+  { threads, rounds, seconds, seed, runtime, signal }: BenchmarkSettings,
 ): Promise<BenchmarkReport> {
   const options = [
     ["--shapes", shapes.map(shapeName).join(",")],

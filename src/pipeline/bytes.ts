@@ -1,22 +1,20 @@
-// Quantizing without files: the bytes of a float model in, the bytes of its INT8 edition out. For pages and workers.
+// Quantizing without files: the bytes of a float model in, those of the quantized model out. For pages and workers.
+import { OptionError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import { importModel } from "../graph/import.js";
-import type { ExternalData } from "../onnx/external.js";
 import { decodeModel } from "../onnx/reader.js";
 import { encodeModel } from "../onnx/writer.js";
-import type { Mode, Plan } from "../quant/plan.js";
+import {
+  hasRanges,
+  quantizeBytesSettings,
+  type QuantizeBytesOptions,
+} from "../options/quantize-bytes.js";
+import type { Plan } from "../quant/plan.js";
 import type { SiteReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
-import { floatTarget, targetFor, type TargetName } from "../targets/all.js";
+import { floatTarget, targetFor } from "../targets/all.js";
 import { requireWeightForm } from "../targets/weight-forms.js";
-import { lowerPlan, planModel, type PlanOptions } from "../plan/plan-model.js";
-
-export interface QuantizeBytesOptions extends Partial<Omit<PlanOptions, "mode">> {
-  readonly mode?: Mode;
-  readonly target?: TargetName;
-  /** Opens the files that the model's external data stands in. */
-  readonly external?: ExternalData;
-}
+import { lowerPlan, planModel } from "../plan/plan-model.js";
 
 export interface QuantizedBytes {
   readonly bytes: Uint8Array;
@@ -26,25 +24,33 @@ export interface QuantizedBytes {
   readonly rewrites: Readonly<Record<string, number>>;
 }
 
-/** Throws an OctavoError for everything that is the caller's to mend. */
+/**
+ * Throws an OctavoError for everything that is the caller's to mend: OptionError also where no range is known in a mode that finds ranges
+ * beforehand, so that there would be no integer product.
+ */
 export function quantizeBytes(
   model: Uint8Array,
   options: QuantizeBytesOptions = {},
 ): QuantizedBytes {
-  const { mode = "dynamic", target: name = "cpu", external, ...rest } = options;
-  requireWeightForm(floatTarget(name), mode, rest.weights ?? "int8");
-  const target = targetFor(name, mode);
-  const choices = choose(target, mode, rest);
-  const graph = importModel(decodeModel(model), external);
-  const { sites, plan, reports, rewrites } = planModel(graph, target, {
+  const {
     mode,
-    reduceRange: false,
-    embeddings: true,
-    outliers: true,
-    exclude: [],
-    ...rest,
-    ...choices,
-  });
+    target: name,
+    external,
+    small = false,
+    ...settings
+  } = quantizeBytesSettings(options);
+  requireWeightForm(floatTarget(name), mode, settings.weights ?? "int8");
+  const target = targetFor(name, mode);
+  const choices = choose(target, mode, settings);
+  const graph = importModel(decodeModel(model), external);
+  const planned = planModel(graph, target, { mode, small, ...settings, ...choices });
+  const { sites, plan, reports, rewrites } = planned;
+  if (mode !== "dynamic" && !hasRanges(plan))
+    throw new OptionError(
+      "rangeOf",
+      "one that knows no range of this model",
+      "the range of at least one site, or {plan} with it",
+    );
   lowerPlan(graph, sites, plan, target, choices);
   return { bytes: encodeModel(exportModel(graph)), plan, sites: reports, rewrites };
 }

@@ -14,7 +14,11 @@ import { targetFor } from "../targets/all.js";
 import { calibrateSites, operandsOf } from "../calibrate/calibrate-sites.js";
 import { checkpointFor, type Checkpoint } from "../calibrate/checkpoint.js";
 import type { Host } from "../host/host.js";
-import { calibrateSchema, checkOptions, type CalibrateOptions } from "../options/schemas.js";
+import {
+  calibrateSettings,
+  type CalibrateOptions,
+  type CalibrateSettings,
+} from "../options/calibrate.js";
 import { readGraph } from "../host/read-graph.js";
 import { dataOptions } from "../calibrate/calibrate-sites.js";
 import { prepareCalibrated } from "../plan/prepare-calibrated.js";
@@ -34,7 +38,7 @@ export async function calibrateModel(
   input: string | undefined,
   options: CalibrateOptions,
 ): Promise<CalibratedFile> {
-  const settings = checkOptions(calibrateSchema, options);
+  const settings = calibrateSettings(options);
   const { output, force, merge } = settings;
   host.requireWritable(output, force);
   const start = host.now();
@@ -69,19 +73,17 @@ function merged(host: Host, files: readonly string[]): Statistics {
   return mergeStatistics(parts, { complete: true });
 }
 
-type Settings = ReturnType<typeof checkOptions<typeof calibrateSchema>>;
-
 async function statisticsOf(
   host: Host,
   input: string | undefined,
-  settings: Settings,
+  settings: CalibrateSettings,
   checkpoint: Checkpoint,
 ) {
   const { data, samples, outliers, shard, onProgress = () => undefined } = settings;
   if (input === undefined)
-    throw new OptionError("model", "left out", "a model, or files to merge (--merge)");
+    throw new OptionError("model", "left out", "a model, or files to merge ({merge})");
   if (data === undefined)
-    throw new OptionError("data", "left out", "a file of texts (--data train.jsonl)");
+    throw new OptionError("data", "left out", "a file of texts ({data: train.jsonl})");
   const target = targetFor(settings.target, "static");
   const { attention, residual } = choose(target, "static", settings);
   const file = host.open(input);

@@ -1,24 +1,18 @@
 // The command that does a run again, from the options it was given: what is as by default is left out.
+import { flagOf } from "../options/spelling.js";
 
 /** Options that are no part of what is done. */
 const LEFT_OUT = new Set(["onProgress", "onCheckpoint", "signal", "json", "verbose"]);
-
-/** Options that the command line calls otherwise than the library. */
-const SHORT: Readonly<Record<string, string>> = {
-  output: "-o",
-  evaluate: "--eval",
-  evaluateEvery: "--eval-every",
-  rate: "--lr",
-};
 
 /** `octavo quantize ./model --mode static`, quoted for a POSIX shell. */
 export function commandLine(
   command: string,
   inputs: readonly string[],
-  options: Readonly<Record<string, unknown>>,
+  options: object,
   defaults: Readonly<Record<string, unknown>>,
 ): string {
-  const given = Object.entries(options).filter(
+  const all: Readonly<Record<string, unknown>> = { ...options };
+  const given = Object.entries(all).filter(
     ([name, value]) =>
       !LEFT_OUT.has(name) &&
       value !== undefined &&
@@ -29,9 +23,8 @@ export function commandLine(
 }
 
 function optionWords(name: string, value: unknown): string[] {
-  const option = SHORT[name] ?? `--${kebab(name)}`;
-  if (value === true) return [option];
-  if (value === false) return [`--no-${kebab(name)}`];
+  if (typeof value === "boolean") return [flagOf(name, String(value))];
+  const option = name === "output" ? "-o" : flagOf(name);
   if (!Array.isArray(value)) return [option, wordOf(value)];
   const list = value.map(wordOf);
   return COMMAS.has(name) ? [option, list.join(",")] : list.flatMap((one) => [option, one]);
@@ -41,10 +34,6 @@ const COMMAS = new Set(["shapes", "threads"]);
 
 function wordOf(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function kebab(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function quoted(word: string): string {

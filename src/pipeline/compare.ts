@@ -16,7 +16,7 @@ import {
   type Prepared,
 } from "../evaluate/score.js";
 import type { Host, OpenedModel } from "../host/host.js";
-import { checkOptions, compareSchema, type CompareOptions } from "../options/schemas.js";
+import { compareSettings, type CompareOptions } from "../options/compare.js";
 import { compareOutputs, outputErrors, type OutputErrors } from "../evaluate/outputs.js";
 import { readGraph } from "../host/read-graph.js";
 import { feedsFor, rowsFor } from "../evaluate/rows.js";
@@ -36,7 +36,7 @@ export async function compareModels(
   candidate: string,
   options: CompareOptions = {},
 ): Promise<CompareReport> {
-  const { data, ...checked } = checkOptions(compareSchema, options);
+  const { data, ...checked } = compareSettings(options);
   const base = { ...checked, onProgress: checked.onProgress ?? (() => undefined) };
   const left = host.open(reference);
   try {

@@ -3,16 +3,16 @@ import { evaluateModel } from "../evaluate/predictions.js";
 import { predictionWarnings, prepareEvaluation, runOptions } from "../evaluate/score.js";
 import { CONFIDENCE, metricReports } from "../evaluate/significance.js";
 import type { Host } from "../host/host.js";
-import { checkOptions, evaluateSchema, type EvaluateFileOptions } from "../options/schemas.js";
+import { evaluateSettings, type EvaluateOptions } from "../options/evaluate.js";
 import { REPORT_VERSION, type EvaluateReport } from "../report/report.js";
 
 /** Throws an OctavoError for everything that is the user's to mend. */
 export async function evaluateFile(
   host: Host,
   input: string,
-  options: EvaluateFileOptions,
+  options: EvaluateOptions,
 ): Promise<EvaluateReport> {
-  const checked = checkOptions(evaluateSchema, options);
+  const checked = evaluateSettings(options);
   const settings = { ...checked, onProgress: checked.onProgress ?? (() => undefined) };
   const { seed, onProgress } = settings;
   const start = host.now();

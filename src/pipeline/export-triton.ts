@@ -11,7 +11,7 @@ import { requestCommand, startCommand, type Serving } from "../targets/triton-co
 import { fedInputs, foreignToTensorrt, tritonConfig, tritonModel } from "../targets/triton.js";
 import { trtexecCommand } from "../targets/trtexec.js";
 import type { Host, OpenedModel } from "../host/host.js";
-import { checkOptions, exportTritonSchema, type ExportTritonOptions } from "../options/schemas.js";
+import { exportTritonSettings, type ExportTritonOptions } from "../options/export-triton.js";
 
 export interface TritonExported {
   /** The model repository. */
@@ -28,7 +28,7 @@ export async function exportTritonModel(
   input: string,
   options: ExportTritonOptions,
 ): Promise<TritonExported> {
-  const settings = checkOptions(exportTritonSchema, options);
+  const settings = exportTritonSettings(options);
   const { output, target, force, signal, onProgress = () => undefined } = settings;
   const start = host.now();
   const file = host.open(input);
@@ -99,7 +99,7 @@ function nameFor(host: Host, { path, folder }: OpenedModel): string {
   throw new OptionError(
     "name",
     `taken from "${name}"`,
-    "letters, digits, ., - and _ (give it with --name)",
+    "letters, digits, ., - and _ (give it as {name})",
   );
 }
 

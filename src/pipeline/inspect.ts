@@ -10,7 +10,7 @@ import { requireWeightForm } from "../targets/weight-forms.js";
 import { planModel } from "../plan/plan-model.js";
 import type { Host } from "../host/host.js";
 import { lintModel } from "../plan/lint-model.js";
-import { checkOptions, inspectSchema, type InspectOptions } from "../options/schemas.js";
+import { inspectSettings, type InspectOptions } from "../options/inspect.js";
 import { requireOneForm } from "../options/weight-options.js";
 import { readGraph } from "../host/read-graph.js";
 
@@ -26,7 +26,7 @@ export async function inspectModel(
   input: string,
   options: InspectOptions = {},
 ): Promise<InspectReport> {
-  const settings = checkOptions(inspectSchema, options);
+  const settings = inspectSettings(options);
   const { plan: planPath, signal, onProgress = () => undefined } = settings;
   const mode = settings.mode ?? usualMode(settings.target);
   const file = host.open(input);

@@ -5,7 +5,7 @@ import { floatTarget } from "../targets/all.js";
 import { checkEdition, checkFeeds, checkWarnings } from "../evaluate/check.js";
 import { requireFloat } from "../plan/plan-model.js";
 import type { Host } from "../host/host.js";
-import { checkOptions, optimizeSchema, type OptimizeOptions } from "../options/schemas.js";
+import { optimizeSettings, type OptimizeOptions } from "../options/optimize.js";
 import { prepare } from "../plan/prepare.js";
 import { undoOnFailure } from "./quantize.js";
 import { readGraph } from "../host/read-graph.js";
@@ -21,7 +21,7 @@ export async function optimizeModel(
   input: string,
   options: OptimizeOptions = {},
 ): Promise<Optimized> {
-  const settings = checkOptions(optimizeSchema, options);
+  const settings = optimizeSettings(options);
   const { force, signal, onProgress = () => undefined } = settings;
   const target = floatTarget(settings.target);
   const start = host.now();

@@ -188,7 +188,7 @@ async function statisticsFor(
     throw new OptionError(
       "data",
       "left out in static mode",
-      "a file of texts to calibrate with (--data train.jsonl), or statistics (--stats)",
+      "a file of texts to calibrate with ({data: train.jsonl}), or statistics ({stats: stats.json})",
     );
   const copy = readGraph(file);
   prepareCalibrated(copy, target, taps);

@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
 import { run } from "../cli/run.js";
 import { OctavoError } from "../errors.js";
-import { quantize, type QuantizeOptions } from "../node.js";
+import { quantize } from "../node.js";
+import type { AnyQuantizeOptions } from "../options/quantize.js";
+import { ofSomeMode } from "../../test/options.js";
 import { ortNode } from "../runtime/ort-node.js";
 import { rateFor } from "../qat/train-planned.js";
 
@@ -73,24 +75,27 @@ beforeAll(() => {
   writeFileSync(at("dev.jsonl"), lines(100, 1000, true));
 });
 
-const common = {
-  mode: "qat",
+const calibrated = {
   weightBits: 4,
   samples: 64,
   smooth: false,
   round: false,
   correct: false,
+  force: true,
+} as const;
+const common = {
+  ...calibrated,
+  mode: "qat",
   trainSteps: 80,
   batchSize: 16,
   rate: 3e-4,
-  stepRate: 20,
-  force: true,
+  scaleRateMultiplier: 20,
 } as const;
 
-const edition = (name: string, options: QuantizeOptions) =>
-  quantize(at("m"), { output: at(name), ...options });
+const edition = (name: string, options: AnyQuantizeOptions) =>
+  quantize(at("m"), ofSomeMode({ output: at(name), ...options }));
 
-async function refused(options: QuantizeOptions): Promise<OctavoError> {
+async function refused(options: AnyQuantizeOptions): Promise<OctavoError> {
   const error: unknown = await edition("never.onnx", options).catch((e: unknown) => e);
   if (!(error instanceof OctavoError)) throw error;
   expect(existsSync(at("never.onnx"))).toBe(false);
@@ -151,9 +156,8 @@ describe("trained with its quantizers in place", () => {
   test("what comes closer to the float model is not written where labels say that it is worse", async () => {
     const data = at("texts.jsonl");
     const { path } = await edition("judge.onnx", {
-      ...common,
+      ...calibrated,
       mode: "static",
-      rate: undefined,
       data,
     });
     // Labels as the static edition has them: nothing can be better.
@@ -214,7 +218,7 @@ describe("trained with its quantizers in place", () => {
       mode: "qat",
       trainSteps: 4,
       rate: 0.5,
-      stepRate: 1,
+      scaleRateMultiplier: 1,
     });
     expect(report.training?.best).toBe(0);
     expect(report.warnings.join()).toContain("Training made it no better");
@@ -223,11 +227,11 @@ describe("trained with its quantizers in place", () => {
 });
 
 describe("refused, with what to do", () => {
-  test.each<[string, QuantizeOptions, string, string]>([
-    ["no data", { mode: "qat" }, "option", "--data train.tsv"],
+  test.each<[string, AnyQuantizeOptions, string, string]>([
+    ["no data", { mode: "qat" }, "option", 'data: "train.tsv"'],
     ["labels asked for that are not there", { loss: "task" }, "label", "label"],
-    ["steps of calibration", { steps: true }, "option", "--mode static"],
-    ["a loss in another mode", { mode: "static", loss: "task" }, "option", "--mode qat"],
+    ["an ablation of calibration", { ablation: true }, "option", "static"],
+    ["a loss in another mode", { mode: "static", loss: "task" }, "option", 'mode: "qat"'],
     ["few bits in blocks", { weights: "int4" }, "unsupported", "--weights int8"],
   ])("%s", async (_, options, code, part) => {
     const data = options.mode === "qat" ? {} : { data: at("texts.jsonl") };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { builder, buildModel, bytesOf, floats, noise, type Builder } from "../../test/build.js";
 import { classifier } from "../../test/classifier.js";
+import { needsExactSums, withoutSaturation } from "../../test/integer-sums.js";
 import { runModel, snr } from "../../test/run.js";
 import { Graph, type Value } from "../graph/graph.js";
 import { inspect, quantize } from "../node.js";
@@ -52,7 +53,7 @@ describe("quantize", () => {
     ]);
     expect(report.check?.shapes).toEqual(["1 × 16", "3 × 40"]);
     expect(report.check?.snrDb).toBeGreaterThan(28);
-    expect(report.warnings).toEqual([]);
+    expect(withoutSaturation(report.warnings)).toEqual([]);
   });
 
   test("gives the same bytes for the same input and options", async () => {
@@ -133,7 +134,7 @@ describe("quantize", () => {
     expect(positive?.agreement).toBeGreaterThan(0.9);
   });
 
-  test("reaches into the bodies of If, and leaves their meaning alone", async () => {
+  test("reaches into the bodies of If, and leaves their meaning alone", async (context) => {
     const path = save("model.onnx", (b) => {
       const x = b.input("x", ["batch", 16]);
       const flag = b.input("flag", [], "bool");
@@ -157,6 +158,7 @@ describe("quantize", () => {
       ["w", "int8"],
       ["w#2", "int8"],
     ]);
+    needsExactSums(context);
     for (const flag of [0, 1]) {
       const given = {
         x: floats([3, 16], 4),
@@ -204,7 +206,7 @@ describe("quantize", () => {
     });
     const { report } = await quantize(path);
     expect(report.check?.snrDb).toBeLessThan(15);
-    expect(report.warnings).toHaveLength(1);
+    expect(withoutSaturation(report.warnings)).toHaveLength(1);
     expect(report.warnings[0]).toMatch(/"y" is far from the float model's/);
   });
 

@@ -1,5 +1,4 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
-import { OptionError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
@@ -18,14 +17,15 @@ import { dataOptions } from "../calibrate/calibrate-sites.js";
 import { planCalibrated } from "./plan-from-data.js";
 import type { Host } from "../host/host.js";
 import { trainPlanned } from "../qat/train-planned.js";
-import { requireQatOptions } from "../options/qat-options.js";
 import { requireOneForm } from "../options/weight-options.js";
 import { commandLine } from "./command-line.js";
 import { reportFile, requireReportName } from "./report.js";
 import { partsOf } from "../plan/part-reports.js";
 import { measureSteps } from "./ablation.js";
-import { checkOptions, quantizeSchema, type QuantizeOptions } from "../options/schemas.js";
+import { QUANTIZE_DEFAULTS } from "../options/defaults.js";
+import { quantizeSettings, type AnyQuantizeOptions } from "../options/quantize.js";
 import { readGraph } from "../host/read-graph.js";
+import { saturates } from "../runtime/integer-sums.js";
 
 export interface Quantized {
   /** The file that was written. */
@@ -40,23 +40,14 @@ export interface Quantized {
 export async function quantizeModel(
   host: Host,
   input: string,
-  options: QuantizeOptions = {},
+  options: AnyQuantizeOptions = {},
 ): Promise<Quantized> {
-  const settings = checkOptions(quantizeSchema, options);
-  const { mode, force, range, seed, signal, onProgress = () => undefined } = settings;
-  if (mode === "dynamic" && range !== "min-max")
-    throw new OptionError(
-      "range",
-      `${range} in dynamic mode`,
-      "--mode static: dynamic mode finds ranges at run time",
-    );
+  const settings = quantizeSettings(options);
+  const { mode, force, seed, signal, onProgress = () => undefined } = settings;
   requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
   const target = targetFor(settings.target, mode);
   const choices = choose(target, mode, settings);
   requireReportName(settings.report);
-  if (settings.steps && !settings.check)
-    throw new OptionError("steps", "measured without the check", "--steps without --no-check");
-  requireQatOptions(mode, settings);
   const start = host.now();
   const file = host.open(input);
   try {
@@ -137,10 +128,11 @@ export async function quantizeModel(
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
       const inputs = settings.data === undefined ? "synthetic" : "data";
-      return checkEdition(host.runtime, file.path, output, { feeds, inputs, signal });
+      const saturated = target.runsInHost === true && (await saturates(host.runtime));
+      return checkEdition(host.runtime, file.path, output, { feeds, inputs, saturated, signal });
     });
     const end = host.now();
-    const steps = settings.steps
+    const ablation = settings.ablation
       ? await undoOnFailure(host, written.files, () =>
           measureSteps(host, {
             calibration,
@@ -175,9 +167,9 @@ export async function quantizeModel(
       ...(clipped === undefined ? {} : { clipped }),
       ...(nextCommand === undefined ? {} : { nextCommand }),
       parts: partsAt(bytesBefore, written.bytes),
-      ...(steps === undefined ? {} : { steps }),
+      ...(ablation === undefined ? {} : { ablation }),
       ...(ranges.length === 0 ? {} : { ranges }),
-      commandLine: commandLine("quantize", [input], options, checkOptions(quantizeSchema, {})),
+      commandLine: commandLine("quantize", [input], options, QUANTIZE_DEFAULTS),
       environment: host.environment(host.runtime),
       ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
       warnings: [
@@ -207,7 +199,7 @@ function inputsOf({ graph }: Model): Value[] {
 async function checkedAgain(
   host: Host,
   input: string,
-  { steps: _1, report: _2, writePlan: _3, evaluate: _4, ...options }: QuantizeOptions,
+  { ablation: _1, report: _2, writePlan: _3, evaluate: _4, ...options }: AnyQuantizeOptions,
 ): Promise<number | undefined> {
   const { report } = await quantizeModel(host, input, options);
   return report.check?.snrDb;

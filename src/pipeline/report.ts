@@ -4,7 +4,7 @@ import { reportJson } from "../report/json.js";
 import { reportPage } from "../report/page.js";
 import { parseReport, type PageReport } from "../report/schema.js";
 import type { Host } from "../host/host.js";
-import { checkOptions, reportSchema, type ReportOptions } from "../options/schemas.js";
+import { reportSettings, type ReportOptions } from "../options/report.js";
 
 export interface Page {
   /** The file that was written. */
@@ -16,7 +16,7 @@ export interface Page {
 
 /** Throws DataError for what is no report, OutputExistsError, WriteFailedError. */
 export function pageOf(host: Host, input: string, options: ReportOptions = {}): Page {
-  const { output, force } = checkOptions(reportSchema, options);
+  const { output, force } = reportSettings(options);
   const files = host.readReports(input);
   const reports = files.map(({ path, text }): PageReport => {
     const parsed = parseReport(text);

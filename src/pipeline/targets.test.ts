@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
 import { run } from "../cli/run.js";
-import { calibrate, inspect, quantize, type QuantizeOptions } from "../node.js";
+import { calibrate, inspect, quantize } from "../node.js";
+import type { AnyQuantizeOptions } from "../options/quantize.js";
+import { ofSomeMode } from "../../test/options.js";
 import { parsePlan } from "../quant/plan.js";
 
 const folder = mkdtempSync(join(tmpdir(), "octavo-targets-"));
@@ -59,9 +61,10 @@ beforeAll(() => {
   writeFileSync(at("data.jsonl"), lines.join("\n"));
 });
 
-const edition = async (output: string, options: QuantizeOptions) =>
-  (await quantize(at("model.onnx"), { ...common, output: at(output), ...options })).report;
-const fromData = (output: string, options: QuantizeOptions) =>
+const edition = async (output: string, options: AnyQuantizeOptions) =>
+  (await quantize(at("model.onnx"), ofSomeMode({ ...common, output: at(output), ...options })))
+    .report;
+const fromData = (output: string, options: AnyQuantizeOptions) =>
   edition(output, { data: at("data.jsonl"), ...options });
 
 describe("quantize", () => {
@@ -177,7 +180,7 @@ describe("statistics", () => {
 });
 
 describe("ranges", () => {
-  const ranges = async (options: QuantizeOptions) => {
+  const ranges = async (options: AnyQuantizeOptions) => {
     await fromData("r.onnx", { ...options, writePlan: at("ranges.json") });
     const plan = parsePlan(readFileSync(at("ranges.json"), "utf8"));
     return [...plan.sites.values()].flatMap((site) =>
@@ -259,9 +262,18 @@ describe("the command line", () => {
   });
 
   test.each([
-    [["--mode", "static", "--residual", "skip"], "--residual skip with --mode static --target cpu"],
-    [["--mode", "static", "--fp16"], "--fp16 with --mode static --target cpu"],
-    [["--attention", "all"], "--attention all with --mode dynamic --target cpu"],
+    [
+      ["--mode", "static", "--residual", "skip"],
+      "Option --residual cannot be given for target cpu. Expected --target tensorrt,",
+    ],
+    [
+      ["--mode", "static", "--fp16"],
+      "Option --fp16 cannot be given for target cpu. Expected --target tensorrt,",
+    ],
+    [
+      ["--attention", "all"],
+      "Option --attention cannot be given in dynamic mode. Expected --mode static or --mode qat,",
+    ],
     [["--target", "openvino"], "--mode dynamic with --target openvino is not possible"],
   ])("%j is an error that says so", async (options, message) => {
     const { status, stderr } = await octavo(...given, "--force", ...options);

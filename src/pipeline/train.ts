@@ -15,7 +15,8 @@ import { commandLine } from "./command-line.js";
 import { requireFloat } from "../plan/plan-model.js";
 import { evaluationOf } from "../evaluate/score.js";
 import type { Host, OpenedModel } from "../host/host.js";
-import { checkOptions, trainSchema, type TrainOptions } from "../options/schemas.js";
+import { TRAIN_DEFAULTS } from "../options/defaults.js";
+import { trainSettings, type TrainOptions, type TrainSettings } from "../options/train.js";
 import { globOf } from "../plan/patterns.js";
 import { undoOnFailure } from "./quantize.js";
 import { readGraph } from "../host/read-graph.js";
@@ -31,8 +32,6 @@ export interface TrainedFile {
   readonly report: TrainReport;
 }
 
-type Settings = ReturnType<typeof checkOptions<typeof trainSchema>>;
-
 /**
  * Trains a float model; the result appears whole or not at all. Beside it a checkpoint is kept while the run lasts, which the same call takes
  * up again where it was cut off, to the same bytes. Throws an OctavoError for everything that is the user's to mend, and the signal's reason.
@@ -42,7 +41,7 @@ export async function trainModel(
   input: string,
   options: TrainOptions,
 ): Promise<TrainedFile> {
-  const settings = checkOptions(trainSchema, options);
+  const settings = trainSettings(options);
   const { force, onProgress = () => undefined } = settings;
   requireReportName(settings.report);
   const start = host.now();
@@ -95,7 +94,7 @@ export async function trainModel(
       ...(scoring === undefined ? {} : { metric: scoring.metric }),
       seconds: { train: afterTrain - start, write: end - afterTrain },
       peakMemoryBytes,
-      commandLine: commandLine("train", [input], options, checkOptions(trainSchema, { data: "?" })),
+      commandLine: commandLine("train", [input], options, TRAIN_DEFAULTS),
       environment: host.environment(host.runtime),
       ...(change === undefined ? {} : { evaluation: change.report }),
       warnings: [...warningsOf(trained, data), ...(change?.warnings ?? [])],
@@ -113,7 +112,7 @@ export async function trainModel(
 }
 
 /** Where the model goes, and what goes beside it: into a folder all that its own folder holds but weights. */
-function outputOf(host: Host, { path, folder }: OpenedModel, { output }: Settings) {
+function outputOf(host: Host, { path, folder }: OpenedModel, { output }: TrainSettings) {
   if (output === undefined || output.endsWith(".onnx"))
     return { model: output ?? host.beside(path, "_tuned"), texts: [] };
   const content = folder === undefined ? [] : host.folderContent(folder);
@@ -131,7 +130,7 @@ interface Running {
 async function train(
   host: Host,
   file: OpenedModel,
-  settings: Settings,
+  settings: TrainSettings,
   { output, scoring }: Running,
 ): Promise<{ trained: Trained; data: TrainingData; copies: readonly Copy[] }> {
   const { teacher, force, checkpointEvery: every, onCheckpoint } = settings;
@@ -151,7 +150,7 @@ async function train(
     const batches = data.batches(taught);
     const options = loopOptions(
       host,
-      { ...settings, onProgress },
+      { ...settings, steps: settings.trainSteps, onProgress },
       {
         perEpoch: batches.perEpoch,
         scoring,

@@ -17,6 +17,7 @@ import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { ActivationReport, CalibrationReport, SiteReport } from "../report/report.js";
 import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
+import { placeOf } from "../quant/site-names.js";
 import { globOf } from "./patterns.js";
 import { prepare } from "./prepare.js";
 import { siteReports } from "./site-reports.js";
@@ -173,13 +174,22 @@ export function lowerPlan(
 }
 
 function matching(patterns: readonly string[], sites: readonly Site[]): ReadonlySet<string> {
-  const names = sites.map((site) => site.name);
   const matched = new Set<string>();
   for (const pattern of patterns) {
     const glob = globOf(pattern);
-    const fitting = names.filter((name) => glob.test(name));
-    if (fitting.length === 0) throw new SitePatternError(pattern, names);
-    for (const name of fitting) matched.add(name);
+    const fitting = sites.filter((site) => namesOf(site).some((name) => glob.test(name)));
+    if (fitting.length === 0)
+      throw new SitePatternError(
+        pattern,
+        sites.map(({ name }) => name),
+      );
+    for (const { name } of fitting) matched.add(name);
   }
   return matched;
+}
+
+/** A site goes by its own name, and by its node's: as the file has it, or in dots. */
+function namesOf({ name, node }: Site): string[] {
+  const place = placeOf(node.name);
+  return [name, ...(node.name === "" ? [] : [node.name]), ...(place === undefined ? [] : [place])];
 }

@@ -26,7 +26,7 @@ export interface QatDataSettings extends Omit<EvaluationSettings, "data" | "samp
   readonly loss?: QatLoss | undefined;
   readonly temperature: number;
   /** Of the loss on hidden states beside that on outputs, where the float model teaches; 0: none. */
-  readonly hiddenShare: number;
+  readonly hiddenWeight: number;
   readonly labelScale: number;
 }
 
@@ -81,7 +81,7 @@ export async function qatData(
       : await prepareEvaluation(host, file, { ...whole, data: evaluate });
   const kinds = KINDS[loss];
   const each: TrainingData[] = [];
-  const hidden = { values, share: settings.hiddenShare };
+  const hidden = { values, share: settings.hiddenWeight };
   for (const kind of kinds)
     each.push(
       await trainingData(host, file, graph, {

@@ -27,12 +27,17 @@ interface Parts {
   readonly result: Value;
 }
 
+export interface ExpandOptions {
+  /** Write codes of weights unsigned, too: the same values, and the form whose sums no CPU saturates. */
+  readonly unsignedWeights?: boolean;
+}
+
 /**
  * Expands every octavo.FakeQuantize in place. Forward products of a quantized activation and a quantized weight [K, N] become com.microsoft.MatMulIntegerToFloat:
  * exactly what an exported model computes, and several times as fast as in float.
  */
-export function expandQuantizers(model: Model): void {
-  const expansion = new Expansion(model);
+export function expandQuantizers(model: Model, options: ExpandOptions = {}): void {
+  const expansion = new Expansion(model, options);
   const parts = new Map<Value, Parts>();
   for (const node of model.graph.allNodes())
     if (node.op === FAKE_QUANTIZE) parts.set(node.output(), expansion.expand(node));
@@ -49,15 +54,18 @@ export function expandQuantizers(model: Model): void {
   model.opsets.delete(DOMAIN);
 }
 
-/** Added to signed codes of activations and to their zero point: the same values, and products of unsigned codes are several times as fast on x86-64. */
+/** Added to signed codes and to their zero point: the same values. Products with unsigned activations are several times as fast on x86-64. */
 const UNSIGNED = 128;
 
 class Expansion {
   readonly #model: Model;
   readonly #constants = new Map<string, Value>();
 
-  constructor(model: Model) {
+  readonly #unsignedWeights: boolean;
+
+  constructor(model: Model, { unsignedWeights = false }: ExpandOptions) {
     this.#model = model;
+    this.#unsignedWeights = unsignedWeights;
   }
 
   expand(node: Node): Parts {
@@ -102,11 +110,12 @@ class Expansion {
     const along = alongAxis(write, x, step, axis);
     const { held } = inSteps(write, x, along, form);
     const one = write.number(1);
-    const zero = this.#codes("int8", 0);
+    const unsigned = this.#unsignedWeights;
+    const zero = unsigned ? this.#codes("uint8", UNSIGNED) : this.#codes("int8", 0);
     const codes = write.op("QuantizeLinear", [held, one, zero]);
     const whole = write.op("DequantizeLinear", [codes, one, zero]);
     const result = typed(write.op("Mul", [whole, along]), x);
-    return { codes, step, zero: undefined, result };
+    return { codes, step, zero: unsigned ? zero : undefined, result };
   }
 
   /** Where both operands are quantized, an integer product; it gives what the float product of both would. */
@@ -119,7 +128,8 @@ class Expansion {
     const [leftForm, rightForm] = [formOf(left.producer), formOf(right.producer)];
     const isMatrix = right.rank === 2 && (rightForm.axis === -1 || rightForm.axis === 1);
     if (leftForm.axis !== undefined || leftForm.terms === 2 || !isMatrix) return;
-    const inputs = [activation.codes, weight.codes, activation.step, weight.step, activation.zero];
+    const operands = [activation.codes, weight.codes, activation.step, weight.step];
+    const inputs = [...operands, activation.zero, ...(weight.zero ? [weight.zero] : [])];
     const product = emit(node, "com.microsoft.MatMulIntegerToFloat", inputs);
     this.#model.opsets.set("com.microsoft", 1);
     const output = node.output();

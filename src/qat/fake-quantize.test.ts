@@ -9,6 +9,7 @@ import { verify } from "../graph/verify.js";
 import { float32Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 import { encodeModel } from "../onnx/writer.js";
 import { roundHalfEven } from "../quant/round.js";
+import { saturates } from "../../test/integer-sums.js";
 import { numbers, runModel, type Feeds } from "../../test/run.js";
 import { expandQuantizers } from "./expand-quantizers.js";
 import { fakeQuantize, QUANTIZER_RULES, type FakeQuantizeForm } from "./fake-quantize.js";
@@ -48,7 +49,7 @@ function quantized(
 
 async function run(model: Model, outputs: readonly Value[], feeds: Feeds): Promise<number[][]> {
   for (const value of outputs) model.graph.addOutput(value);
-  expandQuantizers(model);
+  expandQuantizers(model, { unsignedWeights: saturates });
   verify(model.graph);
   const results = await runModel(encodeModel(exportModel(model)), feeds);
   return model.graph.outputs.map(({ name }) => {

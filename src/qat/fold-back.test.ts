@@ -126,7 +126,7 @@ test("an untrained model folds back to what the static edition is, codes and sca
   const lowered = (fold: boolean): Model => {
     const { model, target, plan } = planned(layer, "cpu");
     const made = quantizerGraph(model, plan.plan, target, {
-      stepRate: 20,
+      scaleRateMultiplier: 20,
       outputs: model.graph.outputs.map((output) => output.name),
     });
     const back = fold

@@ -64,7 +64,7 @@ test.each([
     rangeOf: () => ({ min: -3, max: 3 }),
   });
   const { parameters } = quantizerGraph(model, plan, target, {
-    stepRate: 200,
+    scaleRateMultiplier: 200,
     outputs: model.graph.outputs.map(({ name }) => name),
   });
   const rates = Object.fromEntries(parameters.map(({ name, rate }) => [name, rate]));

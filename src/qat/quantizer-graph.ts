@@ -24,7 +24,7 @@ export interface QuantizerGraphOptions {
   /** Codes that were chosen for weights of the model; all others are rounded to the nearest. */
   readonly weights?: RoundedWeights | undefined;
   /** Multiple of the learning rate, for steps and zero points. */
-  readonly stepRate: number;
+  readonly scaleRateMultiplier: number;
   /** Those that the loss reads. */
   readonly outputs: readonly string[];
 }
@@ -34,7 +34,7 @@ export function quantizerGraph(
   model: Model,
   given: Plan,
   target: Target,
-  { weights = new Map(), stepRate, outputs }: QuantizerGraphOptions,
+  { weights = new Map(), scaleRateMultiplier, outputs }: QuantizerGraphOptions,
 ): QuantizerGraph {
   const copy = copyOf(model);
   prepareQuantizers(copy);
@@ -47,7 +47,7 @@ export function quantizerGraph(
   const plan = target.settle?.(sites, given) ?? given;
   const rounded = new Map([...weights].map(([{ name }, weight]) => [name, weight]));
   const quantizers = addQuantizers(copy, sites, plan, {
-    stepRate,
+    scaleRateMultiplier,
     formats: channelFormats(sites, plan),
     roundedOf: (name) => rounded.get(name),
   });

@@ -51,7 +51,7 @@ export interface Quantizers {
 
 export interface QuantizerOptions {
   /** Multiple of the learning rate by which steps and zero points of 8 bits learn. Coarser steps learn more slowly: by as many codes at the highest one. */
-  readonly stepRate: number;
+  readonly scaleRateMultiplier: number;
   /** How constants with a scale per channel are written, by initializer. */
   readonly formats: ReadonlyMap<Value, ChannelForm>;
   /** Codes that were chosen for a weight. */
@@ -173,7 +173,7 @@ class Builder {
   #quantizerOf({ initializer, rows, cols, transposed }: LinearSite["weight"]): WeightQuantizer {
     const known = this.#weights.get(initializer);
     if (known !== undefined) return known;
-    const { formats, roundedOf, stepRate } = this.#options;
+    const { formats, roundedOf, scaleRateMultiplier } = this.#options;
     const format = formats.get(initializer);
     if (format === undefined || initializer.tensor === undefined)
       throw new Error(`internal: "${initializer.name}" is not planned`);
@@ -182,7 +182,7 @@ class Builder {
     const ones = tensorOf("float32", [cols], new Float32Array(cols).fill(1));
     const { graph } = this.#model;
     const ratio = graph.addInitializer(`${initializer.name}_step_ratio`, ones).name;
-    this.#learn(ratio, (stepRate * format.limit) / FULL_RANGE, LEAST_RATIO);
+    this.#learn(ratio, (scaleRateMultiplier * format.limit) / FULL_RANGE, LEAST_RATIO);
     const quantizer = {
       name: initializer.name,
       rows,
@@ -225,12 +225,12 @@ class Builder {
   ): ActivationQuantizer & { readers: Place[] } {
     const { scale, zeroPoint } = affineOf(spec);
     const { graph } = this.#model;
-    const { stepRate } = this.#options;
+    const { scaleRateMultiplier } = this.#options;
     const { terms = 1 } = spec;
     const learns = terms === 1;
     const add = (what: string, start: number, least?: number): string => {
       const { name } = graph.addInitializer(`${value.name}_${what}`, float32Tensor(start));
-      this.#learn(name, stepRate, least);
+      this.#learn(name, scaleRateMultiplier, least);
       return name;
     };
     const low = spec.dtype === "int8" ? -128 : 0;

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { quantize, type QuantizeOptions } from "../node.js";
+import { quantize } from "../node.js";
+import type { AnyQuantizeOptions } from "../options/quantize.js";
+import { ofSomeMode } from "../../test/options.js";
 
 const demo = fileURLToPath(new URL("../../examples/demo-reviews", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "octavo-taught-"));
@@ -21,9 +23,9 @@ const form = {
   samples: 128,
 } as const;
 
-async function edition(name: string, options: QuantizeOptions) {
+async function edition(name: string, options: AnyQuantizeOptions) {
   const output = join(folder, name);
-  const { report } = await quantize(demo, { ...form, ...options, output });
+  const { report } = await quantize(demo, ofSomeMode({ ...form, ...options, output }));
   return { snrDb: report.check?.snrDb ?? NaN, first: report.training?.losses[0]?.value ?? NaN };
 }
 
@@ -31,9 +33,9 @@ test("hidden states are learned beside outputs, and bring an edition much closer
   const { snrDb: before } = await edition("static.onnx", { mode: "static" });
   const qat = { mode: "qat", loss: "distill", batchSize: 16, seed: 1 } as const;
   const few = { ...qat, trainSteps: 1, check: false } as const;
-  const alone = await edition("outputs.onnx", { ...few, hiddenShare: 0 });
-  const beside = await edition("both.onnx", { ...few, hiddenShare: 1 });
-  const twice = await edition("twice.onnx", { ...few, hiddenShare: 2 });
+  const alone = await edition("outputs.onnx", { ...few, hiddenWeight: 0 });
+  const beside = await edition("both.onnx", { ...few, hiddenWeight: 1 });
+  const twice = await edition("twice.onnx", { ...few, hiddenWeight: 2 });
   const [one, two, three] = [alone, beside, twice].map(({ first }) => first) as [
     number,
     number,

@@ -10,6 +10,7 @@ import type { OnProgress } from "../report/progress.js";
 import type { QatReport } from "../report/train.js";
 import type { Session } from "../runtime/runtime.js";
 import type { Target } from "../targets/target.js";
+import { saturates } from "../runtime/integer-sums.js";
 import { expandQuantizers } from "./expand-quantizers.js";
 import { QUANTIZER_RULES } from "./fake-quantize.js";
 import { foldBack } from "./fold-back.js";
@@ -31,7 +32,7 @@ export interface QatSettings extends QatDataSettings {
   /** Highest learning rate of weights; default: by the noise that there is at the start. */
   readonly rate?: number | undefined;
   /** Multiple of it, for steps and zero points. */
-  readonly stepRate: number;
+  readonly scaleRateMultiplier: number;
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly threads?: number | undefined;
@@ -68,7 +69,7 @@ export async function trainPlanned(
   settings: QatSettings & { readonly output: string },
 ): Promise<QatPlanned> {
   const start = host.now();
-  const { onProgress, stepRate } = settings;
+  const { onProgress, scaleRateMultiplier } = settings;
   onProgress({ step: "reading", done: 0, total: 0 });
   const from = await loadTeacher(host, file, planned.float ?? model);
   const teacher = from.session;
@@ -76,7 +77,7 @@ export async function trainPlanned(
     const found = await qatData(host, file, model.graph, from, settings);
     const made = quantizerGraph(model, planned.plan, target, {
       weights: planned.weights,
-      stepRate,
+      scaleRateMultiplier,
       outputs: found.outputs,
     });
     const { noise, scoring } = await atStart(host, file, made, async (session) => ({
@@ -115,7 +116,14 @@ async function run(
   settings: QatSettings & { readonly output: string },
 ): Promise<{ trained: Trained; store: string }> {
   const { trainSteps: steps, output, onProgress, force, onCheckpoint } = settings;
-  const { checkpointEvery: every, evaluateEvery, stepRate, seed, batchSize, maxLength } = settings;
+  const {
+    checkpointEvery: every,
+    evaluateEvery,
+    scaleRateMultiplier,
+    seed,
+    batchSize,
+    maxLength,
+  } = settings;
   const options = loopOptions(
     host,
     {
@@ -144,7 +152,7 @@ async function run(
         data: data.digest,
         terms: data.terms,
         plan: planToJson(made.plan),
-        stepRate,
+        scaleRateMultiplier,
         batchSize,
         maxLength,
         labelScale: settings.labelScale,
@@ -153,6 +161,7 @@ async function run(
     },
   );
   onProgress({ step: "loading", done: 0, total: 0 });
+  const unsignedWeights = await saturates(host.runtime);
   const trained = await trainLoop(
     host.runtime,
     {
@@ -161,7 +170,7 @@ async function run(
       loss: (graph) => addLoss(graph, data.terms),
       rules: QUANTIZER_RULES,
       lower(graph) {
-        expandQuantizers(graph);
+        expandQuantizers(graph, { unsignedWeights });
         finishTraining(graph);
       },
     },
@@ -180,7 +189,7 @@ async function atStart<T>(
 ): Promise<T> {
   const copy = importModel(exportModel(model));
   inferTypes(copy);
-  expandQuantizers(copy);
+  expandQuantizers(copy, { unsignedWeights: await saturates(host.runtime) });
   removeDead(copy);
   const temporary = host.writeTemporary(exportModel(copy), file.external);
   try {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildModel, noise, type Builder } from "../../test/build.js";
+import type { Value } from "../graph/graph.js";
 import { inferTypes } from "../ops/infer.js";
 import { findSites, type Site } from "./sites.js";
 
@@ -178,4 +179,28 @@ describe("sites are found by structure", () => {
       ["attention", false],
     ]);
   });
+});
+
+test("a bias that layers of different weights share, or a norm reads, names none of them: their nodes do", () => {
+  const model = buildModel((b) => {
+    const x = b.input("x", ["batch", 4]);
+    const zeros = b.float("encoder.norm.bias", [0, 0, 0, 0]);
+    const layer = (name: string, from: Value) => {
+      const weight = b.float(
+        `val_${name.length}${from.name.length}`,
+        Array.from({ length: 16 }, () => 1),
+        [4, 4],
+      );
+      const product = b.graph
+        .addNode({ op: "MatMul", name: `/encoder/${name}/MatMul`, inputs: [from, weight] })
+        .output();
+      return b.op(`${name}.out`, "Add", [product, zeros]);
+    };
+    b.output(layer("layer.1/value", layer("layer.0/query", x)));
+  });
+  inferTypes(model);
+  expect(findSites(model).map(({ name }) => name)).toEqual([
+    "encoder.layer.0.query",
+    "encoder.layer.1.value",
+  ]);
 });

@@ -96,9 +96,10 @@ export function findSites(model: Model): Site[] {
     all.flatMap((found) => (found.kind === "linear" ? [found.weight.initializer] : [])),
   );
   const sites: Site[] = [];
+  const telling = tellingBiases(all);
   for (const found of all) {
     const fallback = `${found.node.opType.toLowerCase()}.${sites.length}`;
-    const name = nameOf(nameCandidates(found), fallback);
+    const name = nameOf(nameCandidates(found, telling), fallback);
     const constantInput = activationsOf(found).every((value) => !live.has(value));
     const base = { name, constantInput };
     sites.push(
@@ -255,10 +256,25 @@ function activationsOf(site: Found): readonly Value[] {
   }
 }
 
-function nameCandidates(site: Found): (string | undefined)[] {
+/** Biases that tell which layer reads them: exporters make one initializer of equal ones, which then bears the name of any of their readers. */
+function tellingBiases(all: readonly Found[]): ReadonlySet<Value> {
+  const readers = new Map<Value, Value[]>();
+  for (const site of all)
+    if (site.kind === "linear" && site.bias !== undefined)
+      readers.set(site.bias, [...(readers.get(site.bias) ?? []), site.weight.initializer]);
+  return new Set(
+    [...readers]
+      .filter(([bias, weights]) => bias.uses.size === weights.length && new Set(weights).size === 1)
+      .map(([bias]) => bias),
+  );
+}
+
+function nameCandidates(site: Found, telling: ReadonlySet<Value>): (string | undefined)[] {
   switch (site.kind) {
-    case "linear":
-      return [site.weight.initializer.name, site.bias?.name, site.node.name, site.output.name];
+    case "linear": {
+      const bias = site.bias !== undefined && telling.has(site.bias) ? site.bias.name : undefined;
+      return [site.weight.initializer.name, bias, site.node.name, site.output.name];
+    }
     case "embedding":
       return [site.table.initializer.name, site.node.name];
     case "convolution":

@@ -66,10 +66,10 @@ export function stepsSection({ quantize }: PageData): Html {
 }
 
 /** What each step gave, where it was measured. */
-function gains({ steps = [], check }: QuantizeReport): Html {
+function gains({ ablation = [], check }: QuantizeReport): Html {
   const whole = check?.snrDb;
-  if (steps.length === 0 || whole === undefined) return NOTHING;
-  const bars = steps.map(({ step, withoutSnrDb }) => ({
+  if (ablation.length === 0 || whole === undefined) return NOTHING;
+  const bars = ablation.map(({ step, withoutSnrDb }) => ({
     label: `without ${step}`,
     value: withoutSnrDb,
     text: decibels(withoutSnrDb),
@@ -84,7 +84,7 @@ function gains({ steps = [], check }: QuantizeReport): Html {
         { title: "without it", figures: true },
         { title: "it gave", figures: true },
       ],
-      steps.map(({ step, withoutSnrDb }) => [
+      ablation.map(({ step, withoutSnrDb }) => [
         step,
         decibels(withoutSnrDb),
         Number.isFinite(whole - withoutSnrDb)

@@ -66,7 +66,7 @@ describe("reportPage", () => {
 
   test("says little of little: dynamic, unchecked, no sites, no reports", () => {
     const { calibration: _1, check: _2, clipped: _3, evaluation: _4, ...rest } = quantizeReport();
-    const { parts: _5, steps: _9, ranges: _6, commandLine: _7, environment: _8, ...bare } = rest;
+    const { parts: _5, ablation: _9, ranges: _6, commandLine: _7, environment: _8, ...bare } = rest;
     const page = reportPage([{ ...bare, sites: [], warnings: [] }]);
     expect(headingsOf(page)).toEqual(["What was done"]);
     expect(page).not.toMatch(/undefined|NaN|\[object/);

@@ -1,7 +1,7 @@
 // The reports as data: what a command found and did. Tables, JSON and pages are made from these and from nothing else.
 import type { EnvironmentReport } from "./benchmark.js";
 import type { ChangeReport } from "./evaluation.js";
-import type { ActivationReport, PartReport, StepReport } from "./run.js";
+import type { ActivationReport, PartReport, AblationReport } from "./run.js";
 import type { QatReport } from "./train.js";
 
 export const REPORT_VERSION = 1;
@@ -33,6 +33,8 @@ export interface CheckReport {
   }[];
   /** The lowest signal-to-noise ratio of a float output, dB; absent where the model has none. */
   readonly snrDb?: number | undefined;
+  /** The same with this CPU's own sums of 8-bit products, where those saturate and the target runs on it: x86-64 without VNNI. */
+  readonly saturatedSnrDb?: number | undefined;
 }
 
 export interface QuantizeReport {
@@ -69,8 +71,8 @@ export interface QuantizeReport {
   readonly clipped?: readonly ClippedReport[] | undefined;
   /** Bytes before and after by what they are for. */
   readonly parts?: readonly PartReport[] | undefined;
-  /** With --steps: what the edition is without each of them. */
-  readonly steps?: readonly StepReport[] | undefined;
+  /** With `ablation`: the quantized model without each step. */
+  readonly ablation?: readonly AblationReport[] | undefined;
   /** In static mode: each activation with its range. */
   readonly ranges?: readonly ActivationReport[] | undefined;
   /** The command that does this again. */

@@ -8,7 +8,7 @@ export interface PartReport {
 }
 
 /** The edition made without one of its steps. */
-export interface StepReport {
+export interface AblationReport {
   readonly step: "outlier channels" | "smoothing" | "rounding" | "bias correction" | "two terms";
   /** Its lowest signal-to-noise ratio in the check, dB: of the edition itself it is `check.snrDb`. */
   readonly withoutSnrDb: number;

@@ -40,6 +40,7 @@ const check = v.object({
     v.object({ name: v.string(), snrDb: optional(decibels), agreement: optional(share) }),
   ),
   snrDb: optional(decibels),
+  saturatedSnrDb: optional(decibels),
 });
 
 const calibration = v.object({
@@ -228,7 +229,7 @@ const quantize = v.object({
   clipped: optional(v.array(clipped)),
   evaluation: optional(change),
   parts: optional(v.array(part)),
-  steps: optional(v.array(step)),
+  ablation: optional(v.array(step)),
   ranges: optional(v.array(activation)),
   commandLine: optional(v.string()),
   environment: optional(environment),

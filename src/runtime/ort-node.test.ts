@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { buildModel } from "../../test/build.js";
-import { RuntimeFailedError } from "../errors.js";
+import { RuntimeFailedError, RuntimeMissingError } from "../errors.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { float32ToFloat16 } from "../onnx/float.js";
 import type { ModelProto } from "../onnx/proto.js";
 import { encodeModel } from "../onnx/writer.js";
-import { ortNode } from "./ort-node.js";
+import { ortNode, ortNodeOf } from "./ort-node.js";
 import type { RuntimeTensor } from "./runtime.js";
 
 const bytes = (model: Model): Uint8Array => encodeModel(exportModel(model));
@@ -36,6 +36,29 @@ async function failureOf(work: Promise<unknown>): Promise<RuntimeFailedError> {
     throw new Error(`no RuntimeFailedError: ${String(error)}`);
   return error;
 }
+
+describe("without the library", () => {
+  const failing = (message: string, code?: string) =>
+    ortNodeOf(() => Promise.reject(Object.assign(new Error(message), code && { code })));
+
+  test("loading a model says how to get it, and why it is not there", async () => {
+    const error: unknown = await failing("Cannot find package", "ERR_MODULE_NOT_FOUND")
+      .load(bytes(twice))
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(RuntimeMissingError);
+    expect(error).toMatchObject({ code: "runtime-missing", runtime: "onnxruntime-node" });
+    expect(String(error)).toContain(
+      "the package is not installed. Install it beside Octavo: npm install onnxruntime-node",
+    );
+  });
+
+  test("loading a model hands on what a damaged or foreign installation says", async () => {
+    const damaged = failing("libonnxruntime.so.1: cannot open shared object file\nRequire stack:");
+    await expect(damaged.load(bytes(twice))).rejects.toThrow(
+      "cannot be loaded: libonnxruntime.so.1: cannot open shared object file. Install it",
+    );
+  });
+});
 
 describe("a session", () => {
   test("tells its inputs and outputs with types and named dims", async () => {

@@ -1,7 +1,12 @@
-// onnxruntime-node as a Runtime. The library is loaded when the first model is, so that the command line starts at once.
+// onnxruntime-node as a Runtime. The library is loaded when the first model is, so that the command line starts at once, and what runs no
+// model works without it: it is an optional dependency.
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import type * as Ort from "onnxruntime-node";
-import { RuntimeFailedError } from "../errors.js";
+import { RuntimeFailedError, RuntimeMissingError } from "../errors.js";
+import { openModelFile } from "../onnx/files.js";
+import { decodeModel } from "../onnx/reader.js";
+import { encodeModel } from "../onnx/writer.js";
 import { runtimeFailure } from "./failure.js";
 import { fromOrt, mapValues, portOf } from "./ort-values.js";
 import type {
@@ -14,6 +19,7 @@ import type {
   Session,
   SessionOptions,
 } from "./runtime.js";
+import { unshareWeights } from "./unshare-weights.js";
 
 /** Only what ends a run: onnxruntime's warnings would land in the user's terminal. */
 const FATAL_ONLY = 4;
@@ -30,39 +36,69 @@ const SPINNING: Readonly<
 const EXACT_SUMS: Readonly<Record<string, string>> = { "session.x64quantprecision": "1" };
 /** What onnxruntime 1.30 says under that key where two products share a weight or its zero points: a fault of its own rewrite. */
 const SHARED_WEIGHT = /AddInitializedOrtValue Attempt to replace the existing tensor/;
+/** Where the external data of a model lies that is given as bytes. */
+const DATA_FOLDER = "session.model_external_initializers_file_folder_path";
+
+const PACKAGE = "onnxruntime-node";
+
+/** Loads the library. Throws what `import` throws. */
+type Library = () => Promise<typeof Ort>;
 
 /**
  * Runs models on the CPU of this machine. A run blocks the thread it is called on until it is done: sessions that shall run beside other
- * work belong into worker threads.
+ * work belong into worker threads. `load` throws RuntimeMissingError where the package is not installed, `version` says so.
  */
-export const ortNode: Runtime = {
-  name: "onnxruntime-node",
-  get version() {
-    const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as {
+export function ortNodeOf(library: Library = () => import("onnxruntime-node")): Runtime {
+  return {
+    name: PACKAGE,
+    get version() {
+      return installedVersion();
+    },
+    async load(model, options = {}) {
+      const ort = await loaded(library);
+      const path = typeof model === "string" ? model : undefined;
+      const exact = options.integerSums !== "native";
+      const session = await create(ort, model, options, exact).catch((error: unknown) => {
+        if (!exact || !(error instanceof RuntimeFailedError && SHARED_WEIGHT.test(error.message)))
+          throw error;
+        return createUnshared(ort, model, options).catch(() => create(ort, model, options, false));
+      });
+      return new OrtSession(ort, session, options, path);
+    },
+  };
+}
+
+export const ortNode: Runtime = ortNodeOf();
+
+/** A report of work that ran no model is made without the library, too. */
+function installedVersion(): string {
+  try {
+    const { version } = createRequire(import.meta.url)(`${PACKAGE}/package.json`) as {
       version: string;
     };
     return version;
-  },
-  async load(model, options = {}) {
-    const ort = await library();
-    const path = typeof model === "string" ? model : undefined;
-    const exact = options.integerSums !== "native";
-    const session = await create(ort, model, options, exact).catch((error: unknown) => {
-      if (!exact || !(error instanceof RuntimeFailedError && SHARED_WEIGHT.test(error.message)))
-        throw error;
-      return create(ort, model, options, false);
-    });
-    return new OrtSession(ort, session, options, path);
-  },
-};
+  } catch {
+    return "not installed";
+  }
+}
 
-async function library(): Promise<typeof Ort> {
+async function loaded(library: Library): Promise<typeof Ort> {
   // Since 1.29 the library reports its use to its makers, the model's file name included, unless it is told not to.
   process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
-  const ort = await import("onnxruntime-node");
+  const ort = await library().catch((cause: unknown) => {
+    throw new RuntimeMissingError(PACKAGE, whyMissing(cause), { cause });
+  });
   // Its logger is made with the first session. Its default level reports on machines without a GPU that there is none.
   if (ort.env.logLevel === "warning") ort.env.logLevel = "error";
   return ort;
+}
+
+/** Not installed, or installed without what this platform needs: only the first line is for people. */
+function whyMissing(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "ERR_MODULE_NOT_FOUND") return "the package is not installed";
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return message.split("\n", 1)[0] ?? message;
 }
 
 async function create(
@@ -94,6 +130,25 @@ async function create(
     return await ort.InferenceSession.create(model.bytes, { ...settings, externalData });
   } catch (cause) {
     throw runtimeFailure("load", cause, typeof model === "string" ? model : undefined);
+  }
+}
+
+async function createUnshared(
+  ort: typeof Ort,
+  model: ModelSource,
+  options: SessionOptions,
+): Promise<Ort.InferenceSession> {
+  const again = (bytes: Uint8Array) => encodeModel(unshareWeights(decodeModel(bytes)));
+  if (model instanceof Uint8Array) return create(ort, again(model), options, true);
+  if (typeof model !== "string")
+    return create(ort, { ...model, bytes: again(model.bytes) }, options, true);
+  const file = openModelFile(model);
+  try {
+    const bytes = encodeModel(unshareWeights(decodeModel(file.source)));
+    const configuration = { [DATA_FOLDER]: dirname(model), ...options.configuration };
+    return await create(ort, bytes, { ...options, configuration }, true);
+  } finally {
+    file.close();
   }
 }
 

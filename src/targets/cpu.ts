@@ -34,6 +34,7 @@ export const cpu: Target = {
   name: "cpu",
   about: "onnxruntime on CPUs (x86-64, ARM64)",
   modes: ["dynamic", "static", "qat"],
+  runsInHost: true,
   weightForms: WEIGHT_FORMS,
   twoTerms: true,
   rewrites: ["gelu", "nan-guard", "residual"],

@@ -92,6 +92,8 @@ export interface Target {
   /** One line for people. */
   readonly about: string;
   readonly modes: readonly Mode[];
+  /** Whether its editions run as they are checked: on a CPU like this one, in the same runtime. */
+  readonly runsInHost?: boolean;
   /** Whether an activation may be written as two terms. */
   readonly twoTerms: boolean;
   /** Forms of weights that it writes. */

@@ -8,6 +8,7 @@ import type { Target } from "./target.js";
  */
 export const web: Target = {
   ...cpu,
+  runsInHost: false,
   name: "web",
   about: "onnxruntime-web, WebAssembly (browsers, transformers.js)",
 };

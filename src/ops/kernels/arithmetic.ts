@@ -263,10 +263,10 @@ function outermost(dtype: DType, sign: 1 | -1): Tensor | undefined {
 /** Bounds by attribute up to opset 10, by input from 11 on. */
 export const clip: EvaluateRule = ({ node, inputs: [input, low, high], limit }) => {
   if (input === undefined) return undefined;
-  const attribute = (name: string): Tensor | undefined =>
-    node.attributes.has(name) && input.dtype === "float32"
-      ? tensorOf("float32", [], Float32Array.of(node.float(name, 0)))
-      : undefined;
+  const attribute = (name: string): Tensor | undefined => {
+    const out = node.attributes.has(name) ? numberArray(input.dtype, 1) : undefined;
+    return out && fromNumbers(input.dtype, [], out.fill(node.float(name, 0)));
+  };
   const from = low ?? attribute("min") ?? outermost(input.dtype, -1);
   const to = high ?? attribute("max") ?? outermost(input.dtype, 1);
   const raised = from === undefined ? input : apply(BINARY.max, input, from, limit);

@@ -8,7 +8,8 @@ import { importModel } from "../../graph/import.js";
 import { calibrate, quantize } from "../../node.js";
 import { decodeModel } from "../../onnx/reader.js";
 import { ortNode } from "../../runtime/ort-node.js";
-import type { QuantizeOptions } from "../../options/schemas.js";
+import { ofSomeMode } from "../../../test/options.js";
+import type { AnyQuantizeOptions } from "../../options/quantize.js";
 
 const folder = mkdtempSync(join(tmpdir(), "octavo-rounding-"));
 const at = (name: string) => join(folder, name);
@@ -65,11 +66,11 @@ beforeAll(() => {
 });
 
 let count = 0;
-async function edition(options: QuantizeOptions = {}) {
+async function edition(options: AnyQuantizeOptions = {}) {
   const output = at(`edition${count++}.onnx`);
   const data = at("data.jsonl");
   const settings = { mode: "static", data, output, check: false, embeddings: false } as const;
-  const { report } = await quantize(at("model.onnx"), { ...settings, ...options });
+  const { report } = await quantize(at("model.onnx"), ofSomeMode({ ...settings, ...options }));
   return { output, report };
 }
 

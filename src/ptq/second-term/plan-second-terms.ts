@@ -53,7 +53,7 @@ export async function withTwoTerms(
     throw new OptionError(
       "accuracy",
       "high without data",
-      "rows to measure each activation alone on (--data train.jsonl)",
+      "rows to measure each activation alone on ({data: train.jsonl})",
     );
   const linear = sites.filter((site): site is LinearSite => site.kind === "linear");
   const specs = new Map<Value, ActivationSpec>();

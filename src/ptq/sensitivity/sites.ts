@@ -96,7 +96,7 @@ async function planner(
     throw new OptionError(
       "data",
       `left out with a plan for --mode ${mode}`,
-      "data to calibrate it with (--data train.jsonl)",
+      "data to calibrate it with ({data: train.jsonl})",
     );
   const copy = readGraph(file);
   prepareCalibrated(copy, target, options);

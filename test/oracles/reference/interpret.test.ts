@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildModel, bytesOf, noise } from "../../build.js";
+import { needsExactSums } from "../../integer-sums.js";
 import { foreignGraphs, hasShared, zooGraphs } from "../../shared.js";
 import { InvalidGraphError, RuntimeFailedError, UnsupportedError } from "../../../src/errors.js";
 import { importModel } from "../../../src/graph/import.js";
@@ -47,7 +48,8 @@ const dynamicLinear: Model = buildModel((b) => {
     tensorOf(
       "int8",
       [6, 5],
-      Int8Array.from(noise(30), (v) => v * 127),
+      // Small enough that no CPU's sums of two products saturate.
+      Int8Array.from(noise(30), (v) => v * 64),
     ),
   );
   const zero = b.graph.addInitializer("W_zero", tensorOf("int8", [], Int8Array.of(0)));
@@ -116,7 +118,8 @@ describe("a graph", () => {
 });
 
 describe.skipIf(!hasShared)("whole Transformers, near to onnxruntime", () => {
-  test.each([...zooGraphs(), ...foreignGraphs()])("$name", async ({ path }) => {
+  test.for([...zooGraphs(), ...foreignGraphs()])("$name", async ({ name, path }, context) => {
+    if (name.endsWith(".u8s8.onnx")) needsExactSums(context);
     const session = await ortNode
       .load(path, { threads: 1, optimize: "disabled" })
       .catch((error) => {
