@@ -314,6 +314,10 @@ test.each<[string, Odd]>([
   ["of probabilities that are one row without an axis for rows", { scores: [5] }],
   ["of an old Softmax, which flattens all axes from the second on", { opset: 12 }],
   ["of an old Softmax over the axes from the first on", { opset: 12, axis: 0 }],
+  [
+    "that is added to a matrix, and not multiplied with it",
+    { values: [2, 3, 5], read: (b, p, v) => b.op("y", "Add", [p, v]) },
+  ],
   ["that something else than a product reads", { read: (b, p) => b.op("y", "Relu", [p]) }],
   [
     "that a second product reads",
