@@ -2,7 +2,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { median } from "../src/benchmark/latency.js";
+import { median } from "../src/math/quantile.js";
 import { bytes } from "../src/report/format.js";
 import type { QuantizeReport } from "../src/report/report.js";
 import { columns, figure, type Bar, type Bench } from "./bench.js";

@@ -1,7 +1,7 @@
 // Whether memory follows the largest tensor and not the model: a BERT of 3 GB, with its data in a file beside it.
 import { existsSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { median } from "../src/benchmark/latency.js";
+import { median } from "../src/math/quantile.js";
 import { bytes } from "../src/report/format.js";
 import { octavoQuantize } from "./base.js";
 import { columns, figure, type Bench } from "./bench.js";

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { readSafetensors } from "../src/data/safetensors.js";
 import { quantize } from "../src/node.js";
 import { FileSource } from "../src/onnx/file-source.js";
-import { median } from "../src/benchmark/latency.js";
+import { median } from "../src/math/quantile.js";
 import type { RuntimeTensor } from "../src/runtime/runtime.js";
 import { toRuntime } from "../src/runtime/tensors.js";
 import { shared, zooGraphs } from "../test/shared.js";

@@ -1,6 +1,7 @@
 // Small graphs for tests, built in a few lines.
 import type { AttributeInput } from "../src/graph/attribute.js";
-import { Graph, type Dim, type Value } from "../src/graph/graph.js";
+import { buildModel as writeModel, GraphBuilder } from "../src/graph/builder.js";
+import type { Dim, Graph, Value } from "../src/graph/graph.js";
 import { exportModel } from "../src/graph/export.js";
 import type { Model } from "../src/graph/model.js";
 import type { DType } from "../src/onnx/dtypes.js";
@@ -29,23 +30,19 @@ export function buildModel(
   build: (b: Builder) => void,
   { opset = 18, irVersion = 8 }: { opset?: number; irVersion?: number } = {},
 ): Model {
-  const graph = new Graph();
-  build(builder(graph));
-  const opsets = new Map([
-    ["", opset],
-    ["com.microsoft", 1],
-  ]);
-  return { graph, opsets, irVersion, functions: [], rest: {} };
+  const domains = { "com.microsoft": 1 };
+  return writeModel({ opset, irVersion, domains }, ({ graph }) => build(builder(graph)));
 }
 
 export function builder(graph: Graph): Builder {
+  const write = new GraphBuilder(graph);
   const listOf = (values: number | readonly number[]) =>
     typeof values === "number" ? [values] : values;
   const dimsOf = (values: number | readonly number[]) =>
     typeof values === "number" ? [] : [values.length];
   return {
     graph,
-    input: (name, shape, dtype = "float32") => graph.addInput(name, { dtype, shape }),
+    input: (name, shape, dtype) => write.input(name, shape, dtype),
     float: (name, values, dims = dimsOf(values)) =>
       graph.addInitializer(name, tensorOf("float32", dims, Float32Array.from(listOf(values)))),
     int: (name, values, dims = dimsOf(values)) =>
@@ -54,12 +51,10 @@ export function builder(graph: Graph): Builder {
         tensorOf("int64", dims, BigInt64Array.from(listOf(values), BigInt)),
       ),
     op(name, op, inputs, attributes = {}) {
-      const dot = op.lastIndexOf(".");
-      const node = { op: op.slice(dot + 1), domain: dot < 0 ? "" : op.slice(0, dot) };
-      return graph.addNode({ ...node, inputs, attributes, outputs: [name] }).output();
+      return write.add(op, inputs, attributes, { outputs: [name] });
     },
     output(...values) {
-      for (const value of values) graph.addOutput(value);
+      write.output(...values);
     },
   };
 }

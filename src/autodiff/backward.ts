@@ -1,5 +1,5 @@
 // The builder that gradient rules write with: appends nodes to the graph, each with its type at once, and undoes broadcasting.
-import type { AttributeInput } from "../graph/attribute.js";
+import { GraphBuilder, type Attributes } from "../graph/builder.js";
 import type { Dim, Graph, Node, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
@@ -11,15 +11,13 @@ import { equalDims } from "../ops/symbols.js";
 
 import type { GradientTable } from "./rule.js";
 
-type Attributes = Readonly<Record<string, AttributeInput>>;
-
 export class Backward {
   readonly graph: Graph;
   /** Version of the default operator set: older ones have axes as attributes. */
   readonly opset: number;
   readonly #types: GrowingTypes;
   readonly #wanted: Set<Value>;
-  readonly #constants = new Map<string, Value>();
+  readonly #builder: GraphBuilder;
   readonly #shapes = new Map<Value, Value>();
 
   /** `wanted` holds the values that a gradient may reach; what is computed from them joins them. */
@@ -31,6 +29,8 @@ export class Backward {
   ) {
     this.graph = model.graph;
     this.opset = opset(model);
+    const { opsets } = model;
+    this.#builder = new GraphBuilder(model.graph, { opsets, constants: "gradient_constant" });
     this.#wanted = new Set(wanted);
     this.#types = types;
   }
@@ -52,11 +52,7 @@ export class Backward {
     outputs: number,
     attributes: Attributes = {},
   ): Node {
-    const at = type.lastIndexOf(".");
-    const domain = at < 0 ? "" : type.slice(0, at);
-    if (domain !== "" && !this.model.opsets.has(domain)) this.model.opsets.set(domain, 1);
-    const op = type.slice(at + 1);
-    const node = this.graph.addNode({ op, domain, inputs, outputs, attributes });
+    const node = this.#builder.addNode(type, inputs, attributes, { outputs });
     this.#added(node);
     return node;
   }
@@ -111,22 +107,17 @@ export class Backward {
 
   /** A vector of int64. */
   ints(list: readonly number[]): Value {
-    return this.constant(`int64 ${list.join()}`, () => int64Tensor(list));
+    return this.#builder.ints(list);
   }
 
   /** A scalar of int64. */
   integer(value: number): Value {
-    return this.constant(`scalar int64 ${value}`, () => int64Tensor(value));
+    return this.#builder.integer(value);
   }
 
   /** An initializer, made once for each `key`. */
   constant(key: string, make: () => Tensor): Value {
-    let value = this.#constants.get(key);
-    if (value === undefined) {
-      value = this.graph.addInitializer("gradient_constant", make());
-      this.#constants.set(key, value);
-    }
-    return value;
+    return this.#builder.constant(key, make);
   }
 
   /** `value` in the element type of `like`. */

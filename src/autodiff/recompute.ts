@@ -3,19 +3,10 @@
 import type { Node, Value } from "../graph/graph.js";
 import { DTYPES } from "../onnx/dtypes.js";
 import { isDeterministic } from "../ops/table.js";
+import { hasTrait } from "../ops/traits.js";
 import type { Backward } from "./backward.js";
 import { propagate, takeGradient, type Gradients } from "./propagate.js";
 
-/** Operators whose results depend on the sizes of their input only. */
-const SIZES: ReadonlySet<string> = new Set(["Shape", "Size"]);
-/** What makes a stretch worth computing again: its inner values are more than its ends. */
-const PRODUCTS: ReadonlySet<string> = new Set([
-  "MatMul",
-  "Gemm",
-  "Einsum",
-  "Conv",
-  "com.microsoft.FusedMatMul",
-]);
 const INT64 = DTYPES.int64.code;
 
 /** The walk back over `nodes`, stretch by stretch from the last one, which is not computed again. */
@@ -46,7 +37,8 @@ function dependentOnData(nodes: readonly Node[], wrt: readonly Value[], b: Backw
   const trained = new Set(wrt);
   const found = new Set(b.graph.inputs.filter((input) => !trained.has(input) && !input.tensor));
   for (const node of nodes) {
-    if (SIZES.has(node.op) || !node.inputs.some((x) => x !== undefined && found.has(x))) continue;
+    if (hasTrait(node, "sizes") || !node.inputs.some((x) => x !== undefined && found.has(x)))
+      continue;
     for (const output of node.outputs) if (output !== undefined) found.add(output);
   }
   return found;
@@ -62,16 +54,18 @@ function stretchesOf(nodes: readonly Node[], data: ReadonlySet<Value>, b: Backwa
   const left = new Map<Value, number>();
   for (const node of nodes)
     for (const input of node.inputs)
-      if (isActivation(input) && !SIZES.has(node.op)) left.set(input, (left.get(input) ?? 0) + 1);
+      if (isActivation(input) && !hasTrait(node, "sizes"))
+        left.set(input, (left.get(input) ?? 0) + 1);
   const live = new Set<Value>();
   const readers = new Map(left);
   const stretches: Node[][] = [[]];
   let products = 0;
   for (const node of nodes) {
     stretches.at(-1)?.push(node);
-    if (PRODUCTS.has(node.op)) products++;
+    // What makes a stretch worth computing again: its inner values are more than its ends.
+    if (hasTrait(node, "product")) products++;
     for (const input of node.inputs) {
-      if (!isActivation(input) || SIZES.has(node.op)) continue;
+      if (!isActivation(input) || hasTrait(node, "sizes")) continue;
       const rest = (left.get(input) ?? 0) - 1;
       left.set(input, rest);
       if (rest === 0) live.delete(input);

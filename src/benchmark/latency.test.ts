@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { interleavedLatencies, median, medianLatencies, pairedRatio, quantile } from "./latency.js";
+import { median, quantile } from "../math/quantile.js";
+import { interleavedLatencies, medianLatencies, pairedRatio } from "./latency.js";
 
 /** A clock that runs tell how far to go. */
 function clock() {

@@ -1,5 +1,6 @@
 // Times several runs against each other: in turn, round by round, so that whatever else the machine does hits all of them alike.
-import { random } from "../math/random.js";
+import { median, quantile } from "../math/quantile.js";
+import { randomFor } from "../math/random.js";
 
 export interface LatencyOptions {
   /** Rounds before it counts. */
@@ -41,24 +42,6 @@ export async function medianLatencies(
   return (await interleavedLatencies(runs, options)).map(median);
 }
 
-/** The middle value, or the mean of the two middle ones; NaN for none. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length / 2;
-  const low = sorted[Math.ceil(half) - 1] ?? NaN;
-  const high = sorted[Math.floor(half)] ?? NaN;
-  return (low + high) / 2;
-}
-
-/** The value below which a share 0…1 of all lies, between neighbours in a straight line; NaN for none. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (sorted.length - 1) * share;
-  const low = sorted[Math.floor(at)] ?? NaN;
-  const high = sorted[Math.ceil(at)] ?? NaN;
-  return low + (high - low) * (at - Math.floor(at));
-}
-
 export interface Ratio {
   readonly value: number;
   /** The interval that holds 95 % of what other draws of the rounds would give. */
@@ -82,7 +65,7 @@ export function pairedRatio(
     const against = other[i];
     return against === undefined ? [] : [time / against];
   });
-  const source = random(seed);
+  const source = randomFor("latency resamples", seed);
   const draws = Array.from({ length: DRAWS }, () =>
     median(ratios.map(() => ratios[source.whole(ratios.length)] ?? NaN)),
   );

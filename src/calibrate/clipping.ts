@@ -3,6 +3,7 @@ import { detectMask, tapModel, type Tap } from "./taps.js";
 import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
 import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
+import { maskInput } from "../inputs/mask.js";
 import { isProbability, operandOf, OPERANDS, UNIT, type Operand } from "../quant/operands.js";
 import type { ActivationSpec, Plan, Range } from "../quant/plan.js";
 import type { Site } from "../quant/sites.js";
@@ -14,7 +15,7 @@ const MUCH = 0.001;
 
 /** Where a graph is listened to for values that are laid out [batch, length, …] in some way. */
 export function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
-  const mask = graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const mask = maskInput(graph);
   return names.map((name) => ({
     name,
     masked: detectMask(graph.value(name)?.shape, mask?.shape),

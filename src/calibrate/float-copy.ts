@@ -1,8 +1,7 @@
 // Copies of a float model for runs that look inside it: activations quantized and back, and which of their rows are no padding.
 import { rowMask, type BatchMask, type Masked } from "./taps.js";
-import { exportModel } from "../graph/export.js";
+import { cloneModel } from "../graph/clone.js";
 import type { Value } from "../graph/graph.js";
-import { importModel } from "../graph/import.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
 import { inferTypes } from "../ops/infer.js";
@@ -13,7 +12,7 @@ import type { ActivationSpec } from "../quant/plan.js";
 
 /** The same graph anew, its tensors shared, with operators of a version that has Q/DQ. */
 export function copyOf(model: Model): Model {
-  const copy = importModel(exportModel(model));
+  const copy = cloneModel(model);
   inferTypes(copy);
   raiseOpset(copy, 13);
   return copy;

@@ -1,4 +1,5 @@
 // What calibration saw of each activation beside the range that its codes span, with the error of rounding to them.
+import { decibels } from "../math/decibels.js";
 import { expectedError } from "./mean-square.js";
 import type { TensorStatistics } from "./tensor-statistics.js";
 import { erf } from "../ops/kernels/erf.js";
@@ -60,7 +61,6 @@ function reportOf(
   const { tensor, scales } = seen;
   const summary = scales === undefined ? asSeen(tensor, span) : rescaled(tensor, scales, span);
   const noise = summary.noise * (spec.terms === 2 ? SECOND_TERM : 1);
-  const snrDb = noise > 0 ? 10 * Math.log10(summary.signal / noise) : Infinity;
   const { lowest, highest, outside, histogram } = summary;
   return {
     dtype: spec.dtype,
@@ -71,7 +71,7 @@ function reportOf(
     min: span.min,
     max: span.max,
     outside,
-    snrDb: Number.isNaN(snrDb) ? -Infinity : snrDb,
+    snrDb: decibels(summary.signal, noise),
     histogram,
   };
 }

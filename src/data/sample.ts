@@ -1,6 +1,6 @@
 // A fixed sample of a source of any size: drawn in one pass, with the memory of the sample.
 import { OptionError } from "../errors.js";
-import { random } from "../math/random.js";
+import { randomFor } from "../math/random.js";
 import type { DataRecord, RecordSource } from "./records.js";
 
 export interface SampleOptions {
@@ -36,7 +36,7 @@ export async function sampleRecords(source: RecordSource, options: SampleOptions
     throw new OptionError("samples", String(samples), 'a whole number from 1 on, or "all"');
   if (!Number.isSafeInteger(seed)) throw new OptionError("seed", String(seed), "a whole number");
   const size = samples === "all" ? Infinity : samples;
-  const draw = random(seed);
+  const draw = randomFor("sample of records", seed);
   // What is drawn and dropped again is dropped by the quarter, so that sorting stays cheap.
   const room = Math.ceil(size * 1.25) + 64;
   let drawn: Drawn[] = [];

@@ -3,6 +3,7 @@ import type { Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
 import { inferTypes } from "../ops/infer.js";
+import { hasTrait } from "../ops/traits.js";
 import { hoistConstants } from "../passes/constants.js";
 import { inlineFunctions } from "../passes/functions.js";
 import type { SiteErrorReport } from "../report/report.js";
@@ -35,9 +36,6 @@ export function productsOf(model: Model): Product[] {
   });
 }
 
-const QUANTIZE = /(?:^|\.)QuantizeLinear$/;
-const DEQUANTIZE = /(?:^|\.)DequantizeLinear$/;
-
 /** Undefined where no real number comes of a node, or where it is taken on by several before it is one. */
 function resultOf(node: Node): Value | undefined {
   let value = node.outputs[0];
@@ -55,7 +53,7 @@ function isReal({ dtype }: Value): boolean {
 
 /** What makes real numbers of codes: DequantizeLinear, or Cast and the product with a scale. */
 function scaledFrom(codes: Value): Value | undefined {
-  const dequantized = [...codes.consumers()].find(({ op }) => DEQUANTIZE.test(op));
+  const dequantized = [...codes.consumers()].find((node) => hasTrait(node, "dequantizes"));
   if (dequantized !== undefined) return dequantized.output();
   const cast = codes.onlyUse?.node;
   if (cast?.op !== "Cast") return undefined;
@@ -69,14 +67,13 @@ function scaledFrom(codes: Value): Value | undefined {
 /** The value behind the bias, which may stand behind Q/DQ; undefined where there is none. */
 function biased(product: Value): Value | undefined {
   let value = product;
-  for (const step of [QUANTIZE, DEQUANTIZE]) {
+  for (const step of ["quantizes", "dequantizes"] as const) {
     const next = value.onlyUse?.node;
-    if (next !== undefined && step.test(next.op)) value = next.output();
+    if (next !== undefined && hasTrait(next, step)) value = next.output();
   }
   const use = value.onlyUse;
   const add = use?.node;
-  if (use === undefined || add === undefined || !(add.op === "Add" || add.op === "Sum"))
-    return undefined;
+  if (use === undefined || add === undefined || !hasTrait(add, "sum")) return undefined;
   const others = add.inputs.filter((_, i) => i !== use.index);
   const isBias = others.length === 1 && isConstantVector(others[0]);
   return isBias ? add.output() : undefined;
@@ -85,7 +82,7 @@ function biased(product: Value): Value | undefined {
 /** A constant with one long dim, the last, or the DequantizeLinear of such. */
 function isConstantVector(value: Value | undefined): boolean {
   const root =
-    value?.producer !== undefined && DEQUANTIZE.test(value.producer.op)
+    value?.producer !== undefined && hasTrait(value.producer, "dequantizes")
       ? value.producer.input(0)
       : value;
   const dims = root?.isConstant === true ? root.tensor?.dims : undefined;

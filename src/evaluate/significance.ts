@@ -1,6 +1,7 @@
 // How sure a metric is, and whether two models differ by more than chance: intervals and paired tests over the rows of an evaluation.
 import type { MetricChangeReport, MetricReport, TestReport } from "../report/report.js";
-import { random } from "../math/random.js";
+import { quantile } from "../math/quantile.js";
+import { randomFor } from "../math/random.js";
 import type { Measure } from "../tasks/measure.js";
 
 /** Of all intervals. */
@@ -27,7 +28,7 @@ export function wilson(hits: number, count: number): [low: number, high: number]
 
 /** How often each of `count` rows is in each resample. The same seed gives the same resamples, whatever the model. */
 export function* resamples(count: number, seed: number): Generator<Uint32Array> {
-  const draw = random(seed + 1);
+  const draw = randomFor("metric resamples", seed);
   const times = Math.max(FEWEST, Math.min(RESAMPLES, Math.floor(ROWS_TOUCHED / count)));
   const weights = new Uint32Array(count);
   for (let k = 0; k < times; k++) {
@@ -42,16 +43,11 @@ export function* resamples(count: number, seed: number): Generator<Uint32Array> 
 
 /** Percentiles of the values that are numbers; null where fewer than nine of ten are. */
 function percentiles(values: readonly number[]): Pick<MetricReport, "low" | "high"> {
-  const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
-  if (sorted.length < 0.9 * values.length || sorted.length === 0) return { low: null, high: null };
-  const at = (share: number) => {
-    const place = share * (sorted.length - 1);
-    const below = Math.floor(place);
-    const low = sorted[below] ?? NaN;
-    const high = sorted[Math.min(below + 1, sorted.length - 1)] ?? NaN;
-    return high === low ? low : low + (place - below) * (high - low);
-  };
-  return { low: at((1 - CONFIDENCE) / 2), high: at((1 + CONFIDENCE) / 2) };
+  const numbers = values.filter((value) => !Number.isNaN(value));
+  if (numbers.length < 0.9 * values.length || numbers.length === 0)
+    return { low: null, high: null };
+  const tail = (1 - CONFIDENCE) / 2;
+  return { low: quantile(numbers, tail), high: quantile(numbers, (1 + CONFIDENCE) / 2) };
 }
 
 /** Metrics of one model with their intervals; `count` rows. */

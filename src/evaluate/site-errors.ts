@@ -2,6 +2,7 @@
 import { detectMask, rowMask, tapModel, type Masked } from "../calibrate/taps.js";
 import type { Model } from "../graph/model.js";
 import { exportModel } from "../graph/export.js";
+import { maskInput } from "../inputs/mask.js";
 import { setOutliersApart } from "../plan/outliers.js";
 import { inferTypes } from "../ops/infer.js";
 import { quantizedForm } from "../quant/already.js";
@@ -66,7 +67,7 @@ export async function siteErrors(
     );
     for (const p of pairs) if (untapped.has(p[side].value.name)) lost.add(p.reference.name);
   }
-  const maskShape = left.graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const maskShape = maskInput(left.graph);
   const sites = pairs
     .filter((pair) => !lost.has(pair.reference.name))
     .map((pair): Site => ({

@@ -1,4 +1,5 @@
 // How far two results are apart: signal-to-noise ratio of real numbers, agreement of whole ones.
+import { decibels } from "../math/decibels.js";
 import { float16ToFloat32 } from "../onnx/float.js";
 import type { RuntimeTensor } from "../runtime/runtime.js";
 
@@ -48,10 +49,7 @@ export function noiseSums(): NoiseSums {
       for (const [row, counts] of rows.entries())
         if (counts === 1) addRange(reference, candidate, row * size, (row + 1) * size);
     },
-    snrDb() {
-      if (Number.isNaN(noise) || noise === Infinity) return -Infinity;
-      return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
-    },
+    snrDb: () => decibels(signal, noise),
     cosine() {
       if (signal === 0 && other === 0) return 1;
       if (signal === 0 || other === 0) return 0;

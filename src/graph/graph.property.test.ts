@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { decodeModel } from "../onnx/reader.js";
 import { float32Tensor } from "../onnx/tensor.js";
 import { encodeModel } from "../onnx/writer.js";
+import { cloneModel } from "./clone.js";
 import { exportModel } from "./export.js";
 import { Graph, type Node, type Value } from "./graph.js";
 import { importModel } from "./import.js";
@@ -16,13 +17,11 @@ interface Edit {
   readonly choices: readonly number[];
 }
 
-const edits = fc.array(
-  fc.record<Edit>({
-    kind: fc.constantFrom("node", "node", "node", "body", "output", "replace", "remove", "move"),
-    choices: fc.array(fc.nat(), { minLength: 4, maxLength: 4 }),
-  }),
-  { maxLength: 60, size: "max" },
-);
+const edit = fc.record<Edit>({
+  kind: fc.constantFrom("node", "node", "node", "body", "output", "replace", "remove", "move"),
+  choices: fc.array(fc.nat(), { minLength: 4, maxLength: 4 }),
+});
+const edits = fc.array(edit, { maxLength: 60, size: "max" });
 
 function start(): Graph {
   const graph = new Graph();
@@ -202,6 +201,29 @@ test("a model is the same after export and import, as messages and as a file", (
       }
     }),
     { numRuns: 300 },
+  );
+});
+
+test("a clone is the same model, types and all, and editing either leaves the other as it was", () => {
+  fc.assert(
+    fc.property(edits, fc.array(edit, { maxLength: 8 }), (list, later) => {
+      const graph = start();
+      for (const edit of list) apply(graph, edit);
+      const model = modelOf(graph);
+      const text = print(model);
+      const clone = cloneModel(model);
+      verify(clone);
+      expect(print(clone)).toBe(text);
+      for (const edit of later) apply(clone.graph, edit);
+      clone.opsets.set("", 1);
+      verify(clone);
+      verify(model);
+      expect(print(model)).toBe(text);
+      const edited = print(clone);
+      for (const edit of later) apply(graph, edit);
+      expect(print(clone)).toBe(edited);
+    }),
+    { numRuns: 100 },
   );
 });
 

@@ -1,6 +1,7 @@
 // Patterns over the graph, and the rewriting of what they find: a pass is a list of rules, each a pattern and what takes its place.
 import { scalarOf } from "../onnx/values.js";
 import type { Attribute, AttributeInput } from "./attribute.js";
+import { GraphBuilder } from "./builder.js";
 import type { Graph, Node, Value } from "./graph.js";
 
 /** What has been found so far; never changed, so that another way can be tried from the same point. */
@@ -371,7 +372,7 @@ export function emit(
   options: EmitOptions = {},
 ): Value {
   if (at.graph === undefined) throw new Error(`internal: ${at.op} "${at.name}" is in no graph`);
-  const dot = options.domain === undefined ? op.lastIndexOf(".") : -1;
-  const kind = dot < 0 ? { op } : { op: op.slice(dot + 1), domain: op.slice(0, dot) };
-  return at.graph.addNode({ ...kind, inputs, attributes, before: at, ...options }).output();
+  const { domain, ...naming } = options;
+  const type = domain === undefined || domain === "" ? op : `${domain}.${op}`;
+  return new GraphBuilder(at.graph, { before: at }).add(type, inputs, attributes, naming);
 }

@@ -7,7 +7,7 @@ import { float32ToFloat16 } from "../onnx/float.js";
 import { namesIn, sizeOfDim } from "../ops/symbols.js";
 import { gridOf } from "./places.js";
 import { inputProfile, type InputProfile, type InputUse, type Use } from "./input-use.js";
-import { random, type Random } from "../math/random.js";
+import { randomFor, type Random } from "../math/random.js";
 import {
   ELEMENTS,
   isRunnable,
@@ -54,7 +54,7 @@ export function syntheticFeeds(model: Model, options: FeedOptions = {}): Feeds {
   return Object.fromEntries(
     profile.inputs.map((input, i) => [
       input.name,
-      feedOf(input, sizes, random((options.seed ?? 1) * 1000 + i)),
+      feedOf(input, sizes, randomFor("dummy inputs", options.seed ?? 1, i)),
     ]),
   );
 }

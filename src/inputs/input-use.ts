@@ -2,6 +2,7 @@
 import type { Dim, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES, type DType } from "../onnx/dtypes.js";
+import { hasTrait } from "../ops/traits.js";
 import { maxLengthOf } from "./length.js";
 import { placesBehind } from "./places.js";
 import { soughtToken } from "./sought.js";
@@ -238,14 +239,12 @@ function becomesAngle(node: Node): boolean {
     if (seen.size > 16) return false;
     for (const output of at.outputs)
       for (const next of output?.consumers() ?? []) {
-        if (ANGLES.has(next.op)) return true;
-        if (SCALING.has(next.op) || passedInputs(next).length > 0) seen.add(next);
+        if (hasTrait(next, "trigonometric")) return true;
+        if (next.op === "Mul" || passedInputs(next).length > 0) seen.add(next);
       }
   }
   return false;
 }
-const ANGLES: ReadonlySet<string> = new Set(["Sin", "Cos"]);
-const SCALING: ReadonlySet<string> = new Set(["Mul"]);
 
 /** Product of the strides of a convolution and of those behind it. */
 function strideFrom(first: Node): number {

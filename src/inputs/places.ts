@@ -1,19 +1,10 @@
 // How many places a table of positions has behind a convolution: it fixes the size of images and sounds that the graph leaves open.
 import type { Node, Value } from "../graph/graph.js";
+import { hasTrait } from "../ops/traits.js";
 import { constantShape } from "./structure.js";
 
 /** Nodes that are visited from a convolution on. */
 const MAX_NODES = 96;
-
-/** Operators between a convolution and the table that is added to what it gives: they place elements anew, or are an activation function. */
-const BETWEEN: ReadonlySet<string> = new Set(
-  "Add Cast Concat Conv Div Erf Flatten Gelu Identity Mul Relu Reshape Sigmoid Squeeze Tanh Transpose Unsqueeze".split(
-    " ",
-  ),
-);
-
-/** Residual sums are rewritten from one to the other. */
-const ADDING: ReadonlySet<string> = new Set(["Add", "Sum"]);
 
 /** Rows N of the first constant [N, D] or [1, N, D] that is added on the way from `first`; undefined where there is none. */
 export function placesBehind(first: Node): number | undefined {
@@ -22,12 +13,20 @@ export function placesBehind(first: Node): number | undefined {
     if (seen.size > MAX_NODES) return undefined;
     for (const output of node.outputs)
       for (const next of output?.consumers() ?? []) {
-        const rows = ADDING.has(next.op) ? tableRows(next, output) : undefined;
+        const rows = hasTrait(next, "sum") ? tableRows(next, output) : undefined;
         if (rows !== undefined) return rows;
-        if (BETWEEN.has(next.op)) seen.add(next);
+        if (isBetween(next)) seen.add(next);
       }
   }
   return undefined;
+}
+
+/** What may stand between a convolution and the table that is added to what it gives: it places elements anew, or computes each for itself. */
+function isBetween(node: Node): boolean {
+  const { op } = node;
+  return (
+    op === "Conv" || op === "Concat" || hasTrait(node, "elementwise", "same elements", "rearranges")
+  );
 }
 
 function tableRows(add: Node, value: Value | undefined): number | undefined {

@@ -1,5 +1,6 @@
 // The token that a graph looks for in its ids (the end of a text, whose place is pooled): without it in each row such a graph fails.
 import type { Node, Value } from "../graph/graph.js";
+import { hasTrait } from "../ops/traits.js";
 import { constantNumber, passedInputs } from "./structure.js";
 
 const MAX_STEPS = 64;
@@ -16,7 +17,7 @@ export function soughtToken(ids: Value): number | undefined {
         const token = constantNumber(node.input(node.input(0) === value ? 1 : 0));
         if (token !== undefined && isPlaced(node)) return token;
       }
-      if (node.op === "Cast" || node.op === "Identity") seen.add(node.output());
+      if (hasTrait(node, "same elements")) seen.add(node.output());
     }
   }
   return undefined;

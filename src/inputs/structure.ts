@@ -3,6 +3,7 @@ import type { Dim, Node, Value } from "../graph/graph.js";
 import { elementCount } from "../onnx/dtypes.js";
 import type { Tensor } from "../onnx/tensor.js";
 import { scalarOf } from "../onnx/values.js";
+import { hasTrait } from "../ops/traits.js";
 
 /** Operators whose output elements are elements of these inputs, unchanged and perhaps placed anew. "all": of every input. */
 const PASSING: { readonly [op: string]: readonly number[] | "all" } = {
@@ -48,21 +49,19 @@ export function constantNumber(value: Value | undefined): number | undefined {
   return tensor !== undefined && elementCount(tensor.dims) === 1 ? scalarOf(tensor) : undefined;
 }
 
-/** Where a constant is unpacked or turned before it is read. The shape stays, but for Transpose. */
-const UNPACKING: ReadonlySet<string> = new Set([
-  "Identity",
-  "Cast",
-  "DequantizeLinear",
-  "com.microsoft.DequantizeLinear",
-]);
 const MAX_DEPTH = 8;
+
+/** What only unpacks or retypes a constant. The shape stays. */
+function isUnpacking(node: Node): boolean {
+  return hasTrait(node, "same elements", "dequantizes");
+}
 
 /** Shape of content that no input changes (a constant, dequantized or cast); undefined for what is computed. */
 export function constantShape(value: Value | undefined, depth = 0): readonly number[] | undefined {
   const tensor = constantOf(value);
   if (tensor !== undefined) return tensor.dims;
   const producer = value?.producer;
-  if (producer === undefined || depth > MAX_DEPTH || !UNPACKING.has(producer.op)) return undefined;
+  if (producer === undefined || depth > MAX_DEPTH || !isUnpacking(producer)) return undefined;
   return constantShape(producer.input(0), depth + 1);
 }
 

@@ -29,3 +29,21 @@ export function random(seed: number): Random {
     },
   };
 }
+
+/**
+ * What numbers are drawn for, and how a stream for it comes of the seed that a user gives, and of `part` (an epoch, an input). Two purposes of one
+ * run should not draw the same numbers for the same rows. Results depend on these: changing one changes files that were made with its seed.
+ */
+const STREAMS = {
+  "sample of records": (seed: number) => seed,
+  "latency resamples": (seed: number) => seed,
+  "held-out records": (seed: number) => seed + 1,
+  "metric resamples": (seed: number) => seed + 1,
+  "order of an epoch": (seed: number, epoch: number) => Math.imul(seed, 0x2545f491) + epoch,
+  "dummy inputs": (seed: number, input: number) => seed * 1000 + input,
+} as const satisfies Readonly<Record<string, (seed: number, part: number) => number>>;
+
+/** The numbers of one purpose. The same seed and part give the same ones everywhere. */
+export function randomFor(purpose: keyof typeof STREAMS, seed: number, part = 0): Random {
+  return random(STREAMS[purpose](seed, part));
+}

@@ -4,21 +4,8 @@ import type { Node, Value } from "../graph/graph.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
 import { scalarOf } from "../onnx/values.js";
+import { hasTrait } from "../ops/traits.js";
 
-/** From the scale to the Softmax: the mask, reshapes, casts. */
-const BETWEEN: ReadonlySet<string> = new Set([
-  "Add",
-  "Sum",
-  "Sub",
-  "Where",
-  "Reshape",
-  "Cast",
-  "Identity",
-  "Max",
-  "Min",
-  "Mul",
-  "Div",
-]);
 const MOST_STEPS = 8;
 
 /**
@@ -62,8 +49,14 @@ function reachesSoftmax(scores: Value): boolean {
   for (let steps = 0; steps < MOST_STEPS; steps++) {
     const node = at.onlyUse?.node;
     if (node?.op === "Softmax") return true;
-    if (node === undefined || !BETWEEN.has(node.op)) return false;
+    if (node === undefined || !isBetween(node)) return false;
     at = node.output();
   }
   return false;
+}
+
+/** What may stand between the scale and the Softmax: the mask, reshapes, casts. */
+function isBetween(node: Node): boolean {
+  const { op } = node;
+  return op === "Where" || op === "Reshape" || hasTrait(node, "arithmetic", "same elements");
 }

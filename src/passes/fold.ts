@@ -6,18 +6,12 @@ import { byteLengthOf, elementCount } from "../onnx/dtypes.js";
 import { int64Tensor, type Tensor } from "../onnx/tensor.js";
 import { evaluate } from "../ops/evaluate.js";
 import { inferTypes } from "../ops/infer.js";
+import { hasTrait } from "../ops/traits.js";
 
 /** Results up to this many bytes are folded although the model grows by them, … */
 const SMALL = 64 * 1024;
 /** … until it has grown by this many. */
 const MAX_GROWTH = 8 * 1024 * 1024;
-
-/** Never folded, whatever the size: integer weights are there to stay integers. */
-const KEPT: ReadonlySet<string> = new Set([
-  "DequantizeLinear",
-  "com.microsoft.DequantizeLinear",
-  "Identity",
-]);
 
 /**
  * Replaces nodes whose inputs are all constant by their results, in the order of the graph, and Shape of a value whose shape is known. A
@@ -35,7 +29,7 @@ export function foldTyped(model: Model): number {
   let growth = MAX_GROWTH;
   for (const node of model.graph.allNodes()) {
     const { graph } = node;
-    if (graph === undefined || KEPT.has(node.op)) continue;
+    if (graph === undefined || isKept(node)) continue;
     if (node.outputs.some((output) => output?.isOutput === true)) continue;
     const freed = bytesFreed(node);
     const allowed = Math.max(freed, Math.min(SMALL, growth));
@@ -48,6 +42,11 @@ export function foldTyped(model: Model): number {
     changes++;
   }
   return changes;
+}
+
+/** Never folded, whatever the size: integer weights are there to stay integers. */
+function isKept(node: Node): boolean {
+  return node.op === "Identity" || hasTrait(node, "dequantizes");
 }
 
 function computed(node: Node, allowed: number): readonly Tensor[] | undefined {

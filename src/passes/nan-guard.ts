@@ -4,6 +4,7 @@ import type { Node, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
 import { scalarOf } from "../onnx/values.js";
 import { inferTypes } from "../ops/infer.js";
+import { hasTrait } from "../ops/traits.js";
 import { boundsOfGraph, isFinite, type Bounds } from "./bounds.js";
 import { succeed } from "./pass.js";
 
@@ -67,7 +68,7 @@ function guardAt(node: Node): Guard | undefined {
 /** The Softmax that makes a value, element types aside. */
 function softmaxOf(value: Value): Node | undefined {
   let node = value.producer;
-  while (node?.op === "Cast" || node?.op === "Identity") node = node.input(0)?.producer;
+  while (node !== undefined && hasTrait(node, "same elements")) node = node.input(0)?.producer;
   return node?.op === "Softmax" ? node : undefined;
 }
 

@@ -2,6 +2,7 @@
 // LayerNormalization leave alone. For targets where the fused kernel is the slower one.
 import type { Node, Value } from "../graph/graph.js";
 import { opset, type Model } from "../graph/model.js";
+import { hasTrait } from "../ops/traits.js";
 import { succeed } from "./pass.js";
 
 /** Sum broadcasts from this version of the operator set on. */
@@ -39,18 +40,11 @@ function isBias({ isConstant, tensor }: Value): boolean {
   return isConstant && tensor !== undefined && tensor.dims.slice(0, -1).every((dim) => dim === 1);
 }
 
-/** Operators that normalize their first input. */
-const NORMALIZATIONS: ReadonlySet<string> = new Set([
-  "LayerNormalization",
-  "SimplifiedLayerNormalization",
-  "RMSNormalization",
-]);
-
 /** Whether a normalization reads the value: an operator for it, or its mean (or mean square) taken and used on the value itself. */
 function isNormalized(value: Value): boolean {
   const readers = new Set(value.consumers());
   for (const reader of readers) {
-    if (NORMALIZATIONS.has(reader.op) && reader.input(0) === value) return true;
+    if (hasTrait(reader, "normalization") && reader.input(0) === value) return true;
     if (reader.op === "ReduceMean" && isSubtracted(reader.outputs[0], readers)) return true;
     if ((reader.op === "Pow" || reader.op === "Mul") && isMeanSquare(reader, readers)) return true;
   }

@@ -13,7 +13,8 @@ import {
 } from "../benchmark/benchmark-inputs.js";
 import { commandLine } from "./command-line.js";
 import type { Host } from "../host/host.js";
-import { interleavedLatencies, median, pairedRatio, quantile } from "../benchmark/latency.js";
+import { interleavedLatencies, pairedRatio } from "../benchmark/latency.js";
+import { median, quantile } from "../math/quantile.js";
 import { BENCHMARK_DEFAULTS } from "../options/defaults.js";
 import {
   benchmarkSettings,

@@ -6,6 +6,7 @@ import type { Model } from "../graph/model.js";
 import { evaluate } from "../ops/evaluate.js";
 import { float32Tensor, lazyTensor, tensorOf, type Tensor } from "../onnx/tensor.js";
 import { floatsOf, scalarOf } from "../onnx/values.js";
+import { hasTrait } from "../ops/traits.js";
 import type { LinearSite, Site } from "../quant/sites.js";
 import { loudChannels } from "./loud-channels.js";
 
@@ -19,28 +20,6 @@ interface Block {
   readonly beta: Tensor;
 }
 
-/** Operators that compute each element from the one at the same place, given that all other inputs are single constants. */
-const ELEMENTWISE: ReadonlySet<string> = new Set([
-  "Add",
-  "Cast",
-  "Div",
-  "Erf",
-  "Gelu",
-  "Identity",
-  "Max",
-  "Min",
-  "Mul",
-  "Pow",
-  "Relu",
-  "Sigmoid",
-  "Sqrt",
-  "Sub",
-  "Sum",
-  "Tanh",
-  "com.microsoft.FastGelu",
-  "com.microsoft.Gelu",
-  "com.microsoft.QuickGelu",
-]);
 /** More operators than any spelling of GELU has. */
 const LONGEST = 24;
 
@@ -184,7 +163,7 @@ function isProduct(value: Value): boolean {
 
 function fits(node: Node, inside: ReadonlySet<Value>): boolean {
   return (
-    ELEMENTWISE.has(node.op) &&
+    hasTrait(node, "elementwise") &&
     node.outputs.length === 1 &&
     node.inputs.every((value) => value !== undefined && (inside.has(value) || isSingle(value)))
   );
@@ -198,7 +177,8 @@ function isSingle(value: Value): boolean {
 function keepsZero(nodes: readonly Node[], start: Value): boolean {
   const known = new Map<Value, Tensor>([[start, float32Tensor(0)]]);
   for (const node of nodes) {
-    if (ZERO_AT_ZERO.has(node.op)) known.set(node.output(), float32Tensor(0));
+    // Nobody evaluates these.
+    if (hasTrait(node, "gelu")) known.set(node.output(), float32Tensor(0));
     else {
       const inputs = node.inputs.map((value) => value && (known.get(value) ?? value.tensor));
       const [result] = evaluate(node, inputs) ?? [];
@@ -210,14 +190,6 @@ function keepsZero(nodes: readonly Node[], start: Value): boolean {
   const result = last && known.get(last.output());
   return result !== undefined && scalarOf(result) === 0;
 }
-
-/** Operators that nobody evaluates but that are 0 at 0. */
-const ZERO_AT_ZERO: ReadonlySet<string> = new Set([
-  "Gelu",
-  "com.microsoft.FastGelu",
-  "com.microsoft.Gelu",
-  "com.microsoft.QuickGelu",
-]);
 
 function setApart(graph: Graph, { up, down, between }: Block, channels: readonly number[]): void {
   const at = down.node;

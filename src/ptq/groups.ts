@@ -3,6 +3,7 @@ import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { Tensor } from "../onnx/tensor.js";
 import { floatsOf } from "../onnx/values.js";
+import { hasTrait } from "../ops/traits.js";
 import type { LinearSite, Site } from "../quant/sites.js";
 import type { MatrixView } from "../quant/weight-view.js";
 import type { Matrix } from "./products.js";
@@ -65,21 +66,11 @@ function onlyProducts(value: Value, sites: readonly LinearSite[]): boolean {
       use.node.inputs.length <= 2 &&
       more.length === 0 &&
       output !== undefined &&
-      MOVING.has(use.node.op) &&
+      hasTrait(use.node, "same elements", "rearranges") &&
       onlyProducts(output, sites)
     );
   });
 }
-
-const MOVING: ReadonlySet<string> = new Set([
-  "Identity",
-  "Cast",
-  "Transpose",
-  "Reshape",
-  "Squeeze",
-  "Unsqueeze",
-  "Flatten",
-]);
 
 /** The weight as [K, N]. */
 export function weightOf(view: MatrixView): Matrix {

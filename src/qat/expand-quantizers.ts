@@ -1,9 +1,10 @@
 // Writes octavo.FakeQuantize in operators that runtimes have, and products of two of them as the integer products that the exported model will run.
+import { GraphBuilder } from "../graph/builder.js";
 import type { Node, Value } from "../graph/graph.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES } from "../onnx/dtypes.js";
-import { float32Tensor, int64Tensor, tensorOf, type Tensor } from "../onnx/tensor.js";
+import { tensorOf } from "../onnx/tensor.js";
 import { affineOf, restOf } from "../quant/affine.js";
 import {
   alongAxis,
@@ -59,13 +60,13 @@ const UNSIGNED = 128;
 
 class Expansion {
   readonly #model: Model;
-  readonly #constants = new Map<string, Value>();
-
+  readonly #builder: GraphBuilder;
   readonly #unsignedWeights: boolean;
 
   constructor(model: Model, { unsignedWeights = false }: ExpandOptions) {
     this.#model = model;
     this.#unsignedWeights = unsignedWeights;
+    this.#builder = new GraphBuilder(model.graph, { constants: "quantizer_constant" });
   }
 
   expand(node: Node): Parts {
@@ -76,17 +77,17 @@ class Expansion {
 
   #tensor(node: Node, form: FakeQuantizeForm): Parts {
     const { x, base, ratio, shift } = valuesOf(node);
-    const write = this.#writer(node);
-    const step = write.op("Mul", [base, ratio]);
+    const write = this.#builder.at(node);
+    const step = write.add("Mul", [base, ratio]);
     const offset = form.low < 0 ? UNSIGNED : 0;
     const moved = (zero: Value): Value =>
-      offset === 0 ? zero : write.op("Add", [zero, write.number(offset)]);
+      offset === 0 ? zero : write.add("Add", [zero, write.number(offset)]);
     const zero =
       shift === undefined
         ? this.#codes("uint8", form.zero + offset)
-        : write.op("Cast", [moved(zeroOf(write, form, shift))], { to: DTYPES.uint8.code });
-    const codes = write.op("QuantizeLinear", [x, step, zero]);
-    const first = write.op("DequantizeLinear", [codes, step, zero]);
+        : write.add("Cast", [moved(zeroOf(write, form, shift))], { to: DTYPES.uint8.code });
+    const codes = write.add("QuantizeLinear", [x, step, zero]);
+    const first = write.add("DequantizeLinear", [codes, step, zero]);
     const result = form.terms === 2 ? this.#withRest(write, x, first, step) : first;
     return { codes, step, zero, result: typed(result, x) };
   }
@@ -96,25 +97,25 @@ class Expansion {
     const { min, max } = restOf({ scale: 1, zeroPoint: 0 });
     const spec = { dtype: "uint8", granularity: "per-tensor", range: { min, max } } as const;
     const { scale, zeroPoint } = affineOf(spec);
-    const fine = write.op("Mul", [step, write.number(scale)]);
+    const fine = write.add("Mul", [step, write.number(scale)]);
     const zero = this.#codes("uint8", zeroPoint);
-    const codes = write.op("QuantizeLinear", [write.op("Sub", [x, first]), fine, zero]);
-    return write.op("Add", [first, write.op("DequantizeLinear", [codes, fine, zero])]);
+    const codes = write.add("QuantizeLinear", [write.add("Sub", [x, first]), fine, zero]);
+    return write.add("Add", [first, write.add("DequantizeLinear", [codes, fine, zero])]);
   }
 
   /** The step multiplies a whole column at once, which DequantizeLinear does element by element. */
   #channels(node: Node, form: FakeQuantizeForm, axis: number): Parts {
     const { x, base, ratio } = valuesOf(node);
-    const write = this.#writer(node);
-    const step = write.op("Mul", [base, ratio]);
+    const write = this.#builder.at(node);
+    const step = write.add("Mul", [base, ratio]);
     const along = alongAxis(write, x, step, axis);
     const { held } = inSteps(write, x, along, form);
     const one = write.number(1);
     const unsigned = this.#unsignedWeights;
     const zero = unsigned ? this.#codes("uint8", UNSIGNED) : this.#codes("int8", 0);
-    const codes = write.op("QuantizeLinear", [held, one, zero]);
-    const whole = write.op("DequantizeLinear", [codes, one, zero]);
-    const result = typed(write.op("Mul", [whole, along]), x);
+    const codes = write.add("QuantizeLinear", [held, one, zero]);
+    const whole = write.add("DequantizeLinear", [codes, one, zero]);
+    const result = typed(write.add("Mul", [whole, along]), x);
     return { codes, step, zero: unsigned ? zero : undefined, result };
   }
 
@@ -137,26 +138,9 @@ class Expansion {
     node.graph.removeNode(node);
   }
 
-  #writer(at: Node): Writer {
-    return {
-      op: (type, inputs, attributes) => emit(at, type, inputs, attributes),
-      number: (value) => this.#constant(`float32 ${value}`, () => float32Tensor(value)),
-      ints: (list) => this.#constant(`int64 ${list.join()}`, () => int64Tensor(list)),
-    };
-  }
-
   #codes(dtype: "int8" | "uint8", code: number): Value {
     const make = dtype === "int8" ? Int8Array.of(code) : Uint8Array.of(code);
-    return this.#constant(`${dtype} ${code}`, () => tensorOf(dtype, [], make));
-  }
-
-  #constant(key: string, make: () => Tensor): Value {
-    let value = this.#constants.get(key);
-    if (value === undefined) {
-      value = this.#model.graph.addInitializer("quantizer_constant", make());
-      this.#constants.set(key, value);
-    }
-    return value;
+    return this.#builder.constant(`${dtype} ${code}`, () => tensorOf(dtype, [], make));
   }
 }
 

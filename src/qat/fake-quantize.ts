@@ -1,7 +1,7 @@
 // The operator octavo.FakeQuantize of training graphs: quantized and back, with gradients for what is quantized, for its step and for its zero point.
 import type { Backward } from "../autodiff/backward.js";
 import type { GradientRule, GradientTable } from "../autodiff/rule.js";
-import type { AttributeInput } from "../graph/attribute.js";
+import type { GraphBuilder } from "../graph/builder.js";
 import type { Node, Value } from "../graph/graph.js";
 import { emit } from "../graph/match.js";
 import type { Model } from "../graph/model.js";
@@ -73,21 +73,13 @@ export function valuesOf({ inputs: [x, base, ratio, shift] }: Node): FakeQuantiz
 }
 
 /** What the gradient and the expansion write with: the one appends nodes, the other puts them before a node. */
-export interface Writer {
-  op(
-    type: string,
-    inputs: readonly (Value | undefined)[],
-    attributes?: Readonly<Record<string, AttributeInput>>,
-  ): Value;
-  number(value: number): Value;
-  ints(list: readonly number[]): Value;
-}
+export type Writer = Pick<GraphBuilder, "add" | "number" | "ints">;
 
 /** The zero point as a float that is a whole number between low and high. */
 export function zeroOf(w: Writer, { low, high, zero }: FakeQuantizeForm, shift?: Value): Value {
   if (shift === undefined) return w.number(zero);
-  const moved = w.op("Add", [w.number(zero), w.op("Mul", [shift, w.number(WIDTH)])]);
-  return w.op("Clip", [w.op("Round", [moved]), w.number(low), w.number(high)]);
+  const moved = w.add("Add", [w.number(zero), w.add("Mul", [shift, w.number(WIDTH)])]);
+  return w.add("Clip", [w.add("Round", [moved]), w.number(low), w.number(high)]);
 }
 
 /** Steps [N] of the channels of `x`, so that they broadcast against it. */
@@ -95,7 +87,7 @@ export function alongAxis(w: Writer, x: Value, steps: Value, axis: number): Valu
   const rank = x.rank ?? 2;
   const behind = axis < 0 ? -1 - axis : rank - 1 - axis;
   if (behind === 0) return steps;
-  return w.op("Reshape", [steps, w.ints([-1, ...Array<number>(behind).fill(1)])]);
+  return w.add("Reshape", [steps, w.ints([-1, ...Array<number>(behind).fill(1)])]);
 }
 
 /** A weight in steps, held within its codes, not rounded yet; `free` is the same before it was held. */
@@ -105,8 +97,8 @@ export function inSteps(
   step: Value,
   { low, high }: FakeQuantizeForm,
 ): { readonly free: Value; readonly held: Value } {
-  const free = w.op("Div", [x, step]);
-  return { free, held: w.op("Clip", [free, w.number(low), w.number(high)]) };
+  const free = w.add("Div", [x, step]);
+  return { free, held: w.add("Clip", [free, w.number(low), w.number(high)]) };
 }
 
 /**
@@ -119,7 +111,7 @@ const fakeQuantizeRule: GradientRule = {
   gradient(node, [dy], b) {
     if (dy === undefined) return [];
     const write: Writer = {
-      op: (type, inputs, attributes) => b.op(type, inputs, attributes),
+      add: (type, inputs, attributes) => b.op(type, inputs, attributes),
       number: (value) => b.scalar(value, dy),
       ints: (list) => b.ints(list),
     };

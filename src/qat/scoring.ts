@@ -1,10 +1,11 @@
 // What the edition is chosen by while it is trained: the task's metric on labelled records, or how close it is to the float model where there are no labels.
 import type { DataRecord } from "../data/records.js";
 import { DataError } from "../errors.js";
-import { random } from "../math/random.js";
+import { randomFor } from "../math/random.js";
 import type { Session } from "../runtime/runtime.js";
 import { measuresOf, predictAll } from "../evaluate/predictions.js";
 import type { Prepared } from "../evaluate/score.js";
+import { noiseSums } from "../evaluate/snr.js";
 import type { LossTerm } from "../train/losses.js";
 import { divergence } from "./divergence.js";
 import { digestOf } from "../train/batches.js";
@@ -129,7 +130,7 @@ export async function closeness(
   named: readonly string[],
   options: QatScoringOptions,
 ): Promise<{ readonly snrDb: number; readonly predictions: readonly unknown[] }> {
-  let [signal, noise] = [0, 0];
+  const sums = noiseSums();
   const [, own] = await predictAll([teacher, session], tokenizer, task, records, {
     batchSize: BATCH_SIZE,
     ...options,
@@ -137,14 +138,11 @@ export async function closeness(
       for (const [r, row] of floats.entries())
         for (const name of named) {
           const [a, b] = [row.outputs[name]?.data, quantized[r]?.outputs[name]?.data];
-          a?.forEach((value, i) => {
-            signal += value * value;
-            noise += (value - (b?.[i] ?? NaN)) ** 2;
-          });
+          if (a !== undefined) sums.add(a, b ?? []);
         }
     },
   });
-  return { snrDb: 10 * Math.log10(signal / noise), predictions: own?.predictions ?? [] };
+  return { snrDb: sums.snrDb(), predictions: own?.predictions ?? [] };
 }
 
 /** Records that training does not see, where nobody gives others to choose by: a tenth of them. */
@@ -169,7 +167,7 @@ export function holdOut(records: readonly DataRecord[], seed: number): Parts {
       `${records.length} records, of which a tenth would be held out to choose by`,
       `at least ${LEAST / SHARE}, or labelled data of its own (--eval)`,
     );
-  const order = random(seed + 1);
+  const order = randomFor("held-out records", seed);
   const chosen = new Set<number>();
   while (chosen.size < count) chosen.add(order.whole(records.length));
   return {

@@ -6,6 +6,7 @@ import { prepareQuantizers } from "../passes/training.js";
 import type { Session } from "../runtime/runtime.js";
 import { copyOf } from "../calibrate/float-copy.js";
 import type { Host, OpenedModel } from "../host/host.js";
+import { hasTrait } from "../ops/traits.js";
 
 export interface Teacher {
   /** Has the model's outputs, and the hidden states as further ones. */
@@ -32,18 +33,13 @@ export async function loadTeacher(host: Host, file: OpenedModel, float: Model): 
   }
 }
 
-const NORMS: ReadonlySet<string> = new Set([
-  "LayerNormalization",
-  "RMSNormalization",
-  "SimplifiedLayerNormalization",
-]);
-
 /** Normalized activations [batch, tokens, width] of texts: where each block of a Transformer begins or ends. */
 function hiddenStates(graph: Graph): string[] {
   const found: string[] = [];
   for (const node of graph.nodes()) {
     const value = node.outputs[0];
-    if (!NORMS.has(node.op) || value?.dtype !== "float32" || value.rank !== 3) continue;
+    if (!hasTrait(node, "normalization") || value?.dtype !== "float32" || value.rank !== 3)
+      continue;
     const [batch, tokens, width] = value.shape ?? [];
     const varies = [batch, tokens].some((size) => typeof size !== "number");
     if (varies && typeof width === "number") found.push(value.name);

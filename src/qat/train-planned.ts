@@ -3,7 +3,7 @@ import type { Model } from "../graph/model.js";
 import { inferTypes } from "../ops/infer.js";
 import { removeDead } from "../passes/dead.js";
 import { exportModel } from "../graph/export.js";
-import { importModel } from "../graph/import.js";
+import { cloneModel } from "../graph/clone.js";
 import { planToJson } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
@@ -187,7 +187,7 @@ async function atStart<T>(
   { model }: QuantizerGraph,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const copy = importModel(exportModel(model));
+  const copy = cloneModel(model);
   inferTypes(copy);
   expandQuantizers(copy, { unsignedWeights: await saturates(host.runtime) });
   removeDead(copy);

@@ -1,5 +1,6 @@
 // The operands of a site that a plan gives ranges to, and what is known of them without looking at data.
 import type { Value } from "../graph/graph.js";
+import { hasTrait } from "../ops/traits.js";
 import type { Range } from "./plan.js";
 import type { Site } from "./sites.js";
 
@@ -26,15 +27,6 @@ export function operandOf(site: Site, operand: Operand): Value | undefined {
 /** Probabilities need no data. */
 export const UNIT: Range = { min: 0, max: 1 };
 
-const MOVING: ReadonlySet<string> = new Set([
-  "Reshape",
-  "Transpose",
-  "Squeeze",
-  "Unsqueeze",
-  "Identity",
-  "Cast",
-  "Dropout",
-]);
 const MOST_STEPS = 8;
 
 /** Whether a value is what a Softmax makes: moved, or guarded against NaN, but not computed with. */
@@ -49,7 +41,7 @@ export function isProbability(value: Value): boolean {
       node.op === "Where" &&
       node.input(0)?.producer?.op === "IsNaN" &&
       node.input(1)?.isConstant === true;
-    if (!guarded && !MOVING.has(node.op)) return false;
+    if (!guarded && !hasTrait(node, "same elements", "rearranges")) return false;
     at = guarded ? node.input(2) : node.input(0);
   }
   return false;

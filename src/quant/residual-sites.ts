@@ -1,16 +1,9 @@
 // Finds residuals: sums of a block's result and of what goes around the block, by structure alone.
 import type { Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
+import { hasTrait } from "../ops/traits.js";
 import type { LinearSite, ResidualSite, Site } from "./sites.js";
 
-/** Operators that keep a block's result what it is. */
-const PASSING: ReadonlySet<string> = new Set(["Cast", "Identity", "Dropout", "Reshape"]);
-const SUMS: ReadonlySet<string> = new Set(["Add", "Sum"]);
-const NORMALIZATIONS: ReadonlySet<string> = new Set([
-  "LayerNormalization",
-  "SimplifiedLayerNormalization",
-  "RMSNormalization",
-]);
 /** From a layer's product to the sum: its bias, casts, the share of outlier channels. */
 const MOST_STEPS = 8;
 
@@ -27,7 +20,8 @@ export function residualsOf(model: Model, sites: readonly Site[]): ResidualSite[
   const named = new Map<string, number>();
   for (const node of model.graph.allNodes()) {
     const [a, b, more] = node.inputs;
-    if (!SUMS.has(node.op) || a === undefined || b === undefined || more !== undefined) continue;
+    if (!hasTrait(node, "sum") || a === undefined || b === undefined || more !== undefined)
+      continue;
     const output = node.output();
     if (a.isConstant || b.isConstant || a === b || !alike(a, b) || !goesOn(output)) continue;
     const [of, other] = [resultOf(a, layers), resultOf(b, layers)];
@@ -53,8 +47,9 @@ function resultOf(
   if (layer !== undefined) return layer;
   const node = value.producer;
   if (node === undefined) return undefined;
-  if (PASSING.has(node.op)) return through(node, 0);
-  if (!SUMS.has(node.op) || node.inputs.length !== 2) return undefined;
+  // Behind anything else that moves elements, the branch would have other channels than the layer.
+  if (node.op === "Reshape" || hasTrait(node, "same elements")) return through(node, 0);
+  if (!hasTrait(node, "sum") || node.inputs.length !== 2) return undefined;
   const [a, b] = node.inputs;
   if (a?.isConstant === true) return through(node, 1);
   if (b?.isConstant === true) return through(node, 0);
@@ -83,5 +78,5 @@ function goesOn(sum: Value): boolean {
   const readers = new Set(sum.consumers());
   if (readers.size > 1) return true;
   const [reader] = readers;
-  return reader !== undefined && NORMALIZATIONS.has(reader.op) && reader.input(0) === sum;
+  return reader !== undefined && hasTrait(reader, "normalization") && reader.input(0) === sum;
 }

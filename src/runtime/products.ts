@@ -1,6 +1,6 @@
 // Matrix products through a runtime: models of one operator, fed with views and written into arrays that the caller has.
+import { buildModel } from "../graph/builder.js";
 import { exportModel } from "../graph/export.js";
-import { Graph } from "../graph/graph.js";
 import { encodeModel } from "../onnx/writer.js";
 import type { Runtime, RuntimeTensor, Session } from "./runtime.js";
 
@@ -64,25 +64,15 @@ interface GemmForm {
 }
 
 function gemmModel(form: GemmForm): Uint8Array {
-  const graph = new Graph();
   const names = form.transA === undefined ? ["a", "b"] : ["a", "b", "c"];
-  const inputs = names.map((name) =>
-    graph.addInput(name, { dtype: "float32", shape: [null, null] }),
-  );
-  const node = graph.addNode({ op: "Gemm", inputs, attributes: { ...form }, outputs: ["y"] });
-  const y = node.output();
-  y.dtype = "float32";
-  y.shape = [null, null];
-  graph.addOutput(y);
-  return encodeModel(
-    exportModel({
-      graph,
-      opsets: new Map([["", OPSET]]),
-      irVersion: IR_VERSION,
-      functions: [],
-      rest: {},
-    }),
-  );
+  const model = buildModel({ opset: OPSET, irVersion: IR_VERSION }, (b) => {
+    const inputs = names.map((name) => b.input(name, [null, null]));
+    const y = b.add("Gemm", inputs, { ...form }, { outputs: ["y"] });
+    y.dtype = "float32";
+    y.shape = [null, null];
+    b.output(y);
+  });
+  return encodeModel(exportModel(model));
 }
 
 function tensorOf({ values, rows, cols }: Matrix): RuntimeTensor {

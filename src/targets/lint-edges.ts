@@ -1,9 +1,10 @@
 // How onnxruntime moves Q/DQ along a graph before it fuses: which DequantizeLinear an operand gets, and which QuantizeLinear a result.
 import type { Node, Value } from "../graph/graph.js";
 import type { DType } from "../onnx/dtypes.js";
-import { dequantizedBy, elementsOf, isConstantScalar, QUANTIZE, type Dequantized } from "./lint.js";
+import { hasTrait } from "../ops/traits.js";
+import { dequantizedBy, elementsOf, isConstantScalar, type Dequantized } from "./lint.js";
 
-/** Operators that hand Q/DQ on, forwards and backwards. */
+/** Operators by which onnxruntime hands Q/DQ on, forwards and backwards: its own list, Flatten is not in it. */
 const CARRIERS: ReadonlySet<string> = new Set([
   "Reshape",
   "Transpose",
@@ -42,7 +43,7 @@ export function activationType(value: Value, reshaped = false): DType | undefine
     return edges === 1 && hasZero(dq.zeroPoint) ? "uint8" : "int8";
   }
   const q = dq.codes.producer;
-  return q !== undefined && QUANTIZE.has(q.op) ? codesType(q) : "int8";
+  return q !== undefined && hasTrait(q, "quantizes") ? codesType(q) : "int8";
 }
 
 /** The type of what a QuantizeLinear writes, when fusing begins. */
@@ -132,7 +133,8 @@ function inserted(q: Node): After {
 
 function isCarriedBack(node: Node): boolean {
   return (
-    QUANTIZE.has(node.op) && isConstantScalar({ scale: node.input(1), zeroPoint: node.input(2) })
+    hasTrait(node, "quantizes") &&
+    isConstantScalar({ scale: node.input(1), zeroPoint: node.input(2) })
   );
 }
 
@@ -150,10 +152,10 @@ function readersOf(value: Value): After {
 
 /** A QuantizeLinear, or one behind a Relu or Clip that it makes redundant, which goes before. */
 function quantizerIn(node: Node): Node | undefined {
-  if (QUANTIZE.has(node.op)) return node;
+  if (hasTrait(node, "quantizes")) return node;
   if (node.op !== "Relu" && node.op !== "Clip") return undefined;
   const q = node.output().onlyUse?.node;
-  return q !== undefined && QUANTIZE.has(q.op) && isRedundant(node, q) ? q : undefined;
+  return q !== undefined && hasTrait(q, "quantizes") && isRedundant(node, q) ? q : undefined;
 }
 
 /** A QuantizeLinear of one scale moves back to the product, over carriers that have one reader each. */
@@ -163,7 +165,7 @@ function carriedBack(reader: Node): Node | undefined {
     const use = node.output().onlyUse;
     if (use === undefined || use.index !== 0) return undefined;
     node = use.node;
-    if (QUANTIZE.has(node.op)) return isCarriedBack(node) ? node : undefined;
+    if (hasTrait(node, "quantizes")) return isCarriedBack(node) ? node : undefined;
   }
   return undefined;
 }

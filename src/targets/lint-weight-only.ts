@@ -3,7 +3,8 @@ import type { Graph, Value } from "../graph/graph.js";
 import { takesTranspose } from "./lint-gemm.js";
 import type { Product } from "./lint-product.js";
 import { elementCount } from "../onnx/dtypes.js";
-import { constantBehind, dimsOf, elementsOf, QUANTIZE } from "./lint.js";
+import { hasTrait } from "../ops/traits.js";
+import { constantBehind, dimsOf, elementsOf } from "./lint.js";
 
 const FEW_BITS = /^u?int[248]$/;
 const SMALLEST_BLOCK = 16;
@@ -51,7 +52,7 @@ function isAsStored(codes: Value): boolean {
   if (codes.isConstant) return codes.uses.size === 1;
   return (
     codes.producer !== undefined &&
-    QUANTIZE.has(codes.producer.op) &&
+    hasTrait(codes.producer, "quantizes") &&
     constantBehind(codes) !== undefined
   );
 }

@@ -3,17 +3,9 @@ import type { Graph, Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { DType } from "../onnx/dtypes.js";
 import { numbersOf } from "../onnx/values.js";
+import { hasTrait } from "../ops/traits.js";
 import type { SiteKind } from "../quant/sites.js";
 import { namer } from "../quant/site-names.js";
-
-export const QUANTIZE: ReadonlySet<string> = new Set([
-  "QuantizeLinear",
-  "com.microsoft.QuantizeLinear",
-]);
-const DEQUANTIZE: ReadonlySet<string> = new Set([
-  "DequantizeLinear",
-  "com.microsoft.DequantizeLinear",
-]);
 
 /** Where a product or a look-up of a quantized model runs, and as what. */
 export interface Verdict {
@@ -71,9 +63,6 @@ const BIAS_INPUTS: Readonly<Partial<Record<string, number>>> = {
   "com.microsoft.DynamicQuantizeMatMul": 4,
 };
 
-/** Operators between an integer product and the Add of its bias. */
-const SCALING: ReadonlySet<string> = new Set(["Cast", "Mul", ...QUANTIZE, ...DEQUANTIZE]);
-
 /** The constant that is added in or behind a product, which often has a better name than its weight. */
 function biasBehind(node: Node): Value | undefined {
   const inside = BIAS_INPUTS[node.op];
@@ -82,12 +71,17 @@ function biasBehind(node: Node): Value | undefined {
   let value = node.outputs[0];
   for (let i = 0; i < 5; i++) {
     const next: Node | undefined = value?.onlyUse?.node;
-    if (next?.op === "Add" || next?.op === "Sum")
+    if (next !== undefined && hasTrait(next, "sum"))
       return next.inputs.map(constantBehind).find((constant) => (constant?.rank ?? 0) > 0);
-    if (next === undefined || !SCALING.has(next.op)) return undefined;
+    if (next === undefined || !isScaling(next)) return undefined;
     value = next.outputs[0];
   }
   return undefined;
+}
+
+/** What stands between an integer product and the Add of its bias. */
+function isScaling(node: Node): boolean {
+  return node.op === "Cast" || node.op === "Mul" || hasTrait(node, "quantizes", "dequantizes");
 }
 
 /** What tools append to a weight's name for its codes. */
@@ -104,7 +98,7 @@ export interface Dequantized {
 
 export function dequantizedBy(node: Node): Dequantized | undefined {
   const [codes, scale, zeroPoint] = node.inputs;
-  if (!DEQUANTIZE.has(node.op) || codes === undefined) return undefined;
+  if (!hasTrait(node, "dequantizes") || codes === undefined) return undefined;
   return { node, codes, dtype: codes.dtype, scale, zeroPoint };
 }
 
@@ -128,23 +122,15 @@ export function constantBehind(value: Value | undefined): Value | undefined {
   for (let i = 0; at !== undefined && i < 16; i++) {
     if (at.isConstant) return at;
     const node: Node | undefined = at.producer;
-    if (node === undefined || !MOVES.has(node.op)) return undefined;
+    if (node === undefined || !isMoving(node)) return undefined;
     at = node.input(0);
   }
   return undefined;
 }
 
-const MOVES: ReadonlySet<string> = new Set([
-  ...DEQUANTIZE,
-  ...QUANTIZE,
-  "Cast",
-  "Identity",
-  "Transpose",
-  "Reshape",
-  "Squeeze",
-  "Unsqueeze",
-  "Flatten",
-]);
+function isMoving(node: Node): boolean {
+  return hasTrait(node, "same elements", "rearranges", "quantizes", "dequantizes");
+}
 
 export function dimsOf(value: Value | undefined): readonly number[] {
   return value?.tensor?.dims ?? [];
@@ -154,17 +140,13 @@ export function dimsOf(value: Value | undefined): readonly number[] {
 function foldedValues(root: Graph): ReadonlySet<Value> {
   const folded = new Set<Value>();
   for (const node of root.allNodes()) {
-    if (KEPT.has(node.op) || [...node.subgraphs()].length > 0 || node.inputs.length === 0) continue;
+    if (!isFoldable(node) || [...node.subgraphs()].length > 0 || node.inputs.length === 0) continue;
     if (!node.inputs.every((v) => v === undefined || v.isConstant || folded.has(v))) continue;
     for (const output of node.outputs) if (output !== undefined) folded.add(output);
   }
   return folded;
 }
 
-const KEPT: ReadonlySet<string> = new Set([
-  ...DEQUANTIZE,
-  "RandomNormalLike",
-  "RandomUniformLike",
-  "Bernoulli",
-  "Multinomial",
-]);
+function isFoldable(node: Node): boolean {
+  return !hasTrait(node, "random", "dequantizes");
+}

@@ -6,7 +6,7 @@ import { placeOf, type DataRecord } from "../data/records.js";
 import type { Tokenizer } from "../data/tokenize.js";
 import { DataError, OptionError } from "../errors.js";
 import type { Graph } from "../graph/graph.js";
-import { random } from "../math/random.js";
+import { randomFor } from "../math/random.js";
 import type { Feeds, Port, Session } from "../runtime/runtime.js";
 import type { TaskName } from "../tasks/read.js";
 import { poolingOf } from "../tasks/sentence-embedding.js";
@@ -272,7 +272,7 @@ function epochOrder(
   sizes: readonly Size[],
   { batchSize, seed, epoch }: { batchSize: number; seed: number; epoch: number },
 ): number[][] {
-  const numbers = random(Math.imul(seed, 0x2545f491) + epoch);
+  const numbers = randomFor("order of an epoch", seed, epoch);
   const whole = (below: number) => numbers.whole(below);
   const alike = new Map<string, number[]>();
   for (const [i, { dims }] of sizes.entries()) {

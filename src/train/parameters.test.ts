@@ -46,6 +46,28 @@ test("weights, biases, norms and tables are; masks, factors, positions and what 
   ]);
 });
 
+test.each(["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"])(
+  "a table that a %s goes over as a whole before rows are looked up in it is trained",
+  (op) => {
+    const model = buildModel((b) => {
+      const table = b.graph.addInitializer("table", floats([10, 4]));
+      const gain = b.graph.addInitializer("gain", floats([4]));
+      const normed = b.op("normed", op, [table, gain], { axis: -1 });
+      const ids = b.input("ids", ["batch", "tokens"], "int64");
+      const weight = b.graph.addInitializer("weight", floats([4, 6]));
+      const rows = b.op("rows", "Gather", [normed, ids]);
+      b.output(b.op("y", "MatMul", [rows, weight]));
+    });
+    model.opsets.set("", 23);
+    inferTypes(model);
+    expect(trainableParameters(model.graph, model.graph.outputs).map(({ name }) => name)).toEqual([
+      "table",
+      "gain",
+      "weight",
+    ]);
+  },
+);
+
 test.skipIf(zooGraphs().length === 0)("of each exported graph all that PyTorch trains", () => {
   for (const { name, path } of zooGraphs()) {
     const model = importModel(decodeModel(readFileSync(path)));

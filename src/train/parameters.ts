@@ -1,6 +1,7 @@
 // What is trained: the initializers of a graph that are weights, biases, norms or tables, told by where the graph reads them, never by their names.
 import type { Graph, Node, Use, Value } from "../graph/graph.js";
 import { elementCount } from "../onnx/dtypes.js";
+import { hasTrait } from "../ops/traits.js";
 
 export interface Parameter {
   /** The initializer's name in the training graph; its element type is float32. */
@@ -91,19 +92,6 @@ function sizeOf({ shape }: Value): number | undefined {
   return shape?.every((dim) => typeof dim === "number") === true ? elementCount(shape) : undefined;
 }
 
-/** Operators that only arrange what they read. */
-const ARRANGING = new Set([
-  "Cast",
-  "Expand",
-  "Flatten",
-  "Identity",
-  "Reshape",
-  "Slice",
-  "Squeeze",
-  "Transpose",
-  "Unsqueeze",
-]);
-
 /**
  * Initializers that training changes: float32, read in a learned place, and on the way to one of the outputs `reached`. Biases and norms do not
  * decay. Types must be known. In the order of the graph.
@@ -117,7 +105,7 @@ export function trainableParameters(graph: Graph, reached: readonly Value[]): Pa
     if (use.kind === "output" || !use.node.outputs.some((o) => o !== undefined && onTheWay.has(o)))
       return undefined;
     const { node, index } = use;
-    if (!ARRANGING.has(node.op)) return READERS[node.op]?.({ node, index, value, isActivation });
+    if (!isArranging(node)) return READERS[node.op]?.({ node, index, value, isActivation });
     return index === 0 ? placeIn(node.output()) : undefined;
   };
   const placeIn = (value: Value): Place | undefined => {
@@ -165,7 +153,7 @@ function activationsOf(graph: Graph): ReadonlySet<Value> {
     const [first, second] = node.inputs;
     const ofTable =
       isTable(first) &&
-      (node.opType === "Gather" || WHOLE.has(node.opType) || (isProduct(node) && isTable(second)));
+      (node.opType === "Gather" || isNorm(node) || (isProduct(node) && isTable(second)));
     if (ofTable && node.opType !== "Gather" && first !== undefined) found.add(first);
     if (!ofTable && !node.inputs.some((input) => input !== undefined && found.has(input))) continue;
     for (const output of node.outputs) if (output?.dtype === "float32") found.add(output);
@@ -173,8 +161,11 @@ function activationsOf(graph: Graph): ReadonlySet<Value> {
   return found;
 }
 
-/** Norms, and how the older ones begin. */
-const WHOLE = new Set(["LayerNormalization", "ReduceMean"]);
+/** An operator that only arranges what it reads. */
+const isArranging = (node: Node): boolean => hasTrait(node, "same elements", "rearranges", "picks");
+
+/** A norm, or how the older ones begin. */
+const isNorm = (node: Node): boolean => hasTrait(node, "normalization") || node.op === "ReduceMean";
 
 const isProduct = (node: Node): boolean => READERS[node.op] === product || node.op === "Gemm";
 
@@ -183,8 +174,6 @@ function isTable(value: Value | undefined): boolean {
   if (value?.dtype !== "float32") return false;
   if (value.tensor !== undefined) return (value.rank ?? 0) >= 2;
   return (
-    value.producer !== undefined &&
-    ARRANGING.has(value.producer.op) &&
-    isTable(value.producer.input(0))
+    value.producer !== undefined && isArranging(value.producer) && isTable(value.producer.input(0))
   );
 }

@@ -1,8 +1,8 @@
 // Makes sessions of a graph that is trained: parameters are inputs that the runtime reads where they lie, gradients outputs that it writes in place.
 import { differentiate } from "../autodiff/differentiate.js";
+import { cloneModel } from "../graph/clone.js";
 import { exportModel } from "../graph/export.js";
 import type { Graph, Value } from "../graph/graph.js";
-import { importModel } from "../graph/import.js";
 import { floatsOf } from "../onnx/values.js";
 import { encodeModel } from "../onnx/writer.js";
 import { inferTypes } from "../ops/infer.js";
@@ -57,7 +57,7 @@ export async function makeStep(
   });
   const values = parameters.map(({ name }) => toInput(graph, name));
   inferTypes(model);
-  const forwardModel = importModel(exportModel(model));
+  const forwardModel = cloneModel(model);
   const loss = addLoss(model);
   const gradients = differentiate(model, loss, values, { rules, recompute });
   graph.truncateOutputs(0);

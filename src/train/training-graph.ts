@@ -1,7 +1,6 @@
 // A float model in the form in which it is trained: what is learned stays as it stands in the file, so that it can be written back there.
 import type { Graph, Value } from "../graph/graph.js";
-import { importModel } from "../graph/import.js";
-import { exportModel } from "../graph/export.js";
+import { cloneModel } from "../graph/clone.js";
 import type { Model } from "../graph/model.js";
 import { inferTypes } from "../ops/infer.js";
 import { hoistConstants } from "../passes/constants.js";
@@ -31,7 +30,7 @@ export function trainingGraph(
 ): TrainingGraph {
   inlineFunctions(model);
   hoistConstants(model);
-  const copy = importModel(exportModel(model));
+  const copy = cloneModel(model);
   const { graph } = copy;
   inferTypes(copy);
   const reached = outputs.map((name) => graph.value(name)).filter((value) => value !== undefined);

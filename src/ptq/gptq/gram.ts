@@ -5,6 +5,7 @@ import { exportModel } from "../../graph/export.js";
 import type { Value } from "../../graph/graph.js";
 import { emit } from "../../graph/match.js";
 import type { Model } from "../../graph/model.js";
+import { maskInput } from "../../inputs/mask.js";
 import { removeDead } from "../../passes/dead.js";
 import type { Group } from "../groups.js";
 import type { Products } from "../products.js";
@@ -72,7 +73,7 @@ function tapped(
   const copy = copyOf(model);
   const { graph } = copy;
   graph.truncateOutputs(0);
-  const mask = graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const mask = maskInput(graph);
   const taps = groups.map(({ activations }) =>
     activations.map((activation): Tap => {
       const value = graph.value(activation.name);

@@ -5,6 +5,7 @@ import { exportModel } from "../../graph/export.js";
 import type { Value } from "../../graph/graph.js";
 import { emit } from "../../graph/match.js";
 import type { Model } from "../../graph/model.js";
+import { maskInput } from "../../inputs/mask.js";
 import type { ActivationSpec } from "../../quant/plan.js";
 import type { Feeds, RuntimeTensor, Session } from "../../runtime/runtime.js";
 import { copyOf, fakeQuantized, rowsThatCount } from "../../calibrate/float-copy.js";
@@ -31,7 +32,7 @@ export async function sensitivities(
   const copy = copyOf(model);
   const switches = [...specs].map(([activation, spec]) => switched(copy, activation.name, spec));
   copy.graph.sort();
-  const mask = copy.graph.inputs.find(({ rank, dtype }) => rank === 2 && dtype !== "float32");
+  const mask = maskInput(copy.graph);
   const outputs = copy.graph.outputs.map(({ name, shape }) => ({
     name,
     masked: detectMask(shape, mask?.shape),
