@@ -49,7 +49,110 @@ export type {
   ResidualChoice,
   Target,
 } from "./targets/target.js";
+export { inferTypes } from "./ops/infer.js";
+export { float32Tensor, int64Tensor, lazyTensor, tensorOf } from "./onnx/tensor.js";
+export { bigintsOf, floatsOf, numbersOf } from "./onnx/values.js";
+export { differentiate, type DifferentiateOptions } from "./autodiff/differentiate.js";
+export { addLoss } from "./train/losses.js";
+export { trainLoop } from "./train/loop.js";
+export { finishTraining, trainingGraph } from "./train/training-graph.js";
 export { reportPage } from "./report/page.js";
 export { parseReport, type PageReport, type Parsed } from "./report/schema.js";
 export type { SiteReport } from "./report/report.js";
 export * from "./errors.js";
+
+// What the types above contain.
+export type { Backward } from "./autodiff/backward.js";
+export type { Attributes, GraphBuilder } from "./graph/builder.js";
+export type { GradientRule, GradientTable } from "./autodiff/rule.js";
+export type { Attribute, AttributeInput, AttributeValue } from "./graph/attribute.js";
+export type { NewNode } from "./graph/graph.js";
+export type { Use } from "./graph/node.js";
+export type { DType } from "./onnx/dtypes.js";
+export type * from "./onnx/proto.js";
+export type { Tensor } from "./onnx/tensor.js";
+export type { Fact } from "./ops/facts.js";
+export type { GrowingTypes } from "./ops/infer.js";
+export type { OperandOptions, SiteOptions, WeightOptions } from "./options/groups.js";
+export type { LowerOptions } from "./plan/plan-model.js";
+export type { PrepareOptions } from "./plan/prepare.js";
+export type { Operand } from "./quant/operands.js";
+export type {
+  ActivationSpec,
+  BlockWeight,
+  ChannelWeight,
+  Range,
+  WeightForm,
+  WeightRange,
+  WeightSpec,
+} from "./quant/plan.js";
+export type { RoundedWeight, RoundedWeights } from "./quant/rounded.js";
+export type {
+  AttentionSite,
+  ConvolutionSite,
+  EmbeddingSite,
+  LinearSite,
+  OpaqueSite,
+  ResidualSite,
+  SiteBase,
+} from "./quant/sites.js";
+export type { MatrixView } from "./quant/weight-view.js";
+export type {
+  BenchmarkReport,
+  BenchmarkedModel,
+  EnvironmentReport,
+  RatioReport,
+  TimingReport,
+} from "./report/benchmark.js";
+export type {
+  AgreementReport,
+  ChangeReport,
+  CompareReport,
+  EvaluateReport,
+  MetricChangeReport,
+  MetricReport,
+  SiteAloneReport,
+  SiteErrorReport,
+  TensorErrorReport,
+  TestReport,
+} from "./report/evaluation.js";
+export type {
+  CalibrationReport,
+  CheckReport,
+  ClippedReport,
+  QuantizeReport,
+} from "./report/report.js";
+export type { AblationReport, ActivationReport, PartReport } from "./report/run.js";
+export type { CurvePointReport, QatReport, TrainReport } from "./report/train.js";
+export type {
+  Elements,
+  Feeds,
+  ModelBytes,
+  ModelSource,
+  Port,
+  RunOptions,
+  RunnableDType,
+  Runtime,
+  RuntimeTensor,
+  Session,
+  SessionOptions,
+} from "./runtime/runtime.js";
+export type { Finding, Verdict } from "./targets/lint.js";
+export type { Rewrite, TargetChoices, WrittenEdition } from "./targets/target.js";
+export type { LossTerm, PooledBy, Weighted } from "./train/losses.js";
+export type { Parameter } from "./train/parameters.js";
+export type { Schedule } from "./train/schedule.js";
+export type { Copy } from "./train/shared-matrices.js";
+export type { TrainingGraph } from "./train/training-graph.js";
+export type {
+  CheckpointStore,
+  CurvePoint,
+  OptimizerOptions,
+  StepProgress,
+  TrainLoopOptions,
+  Trainable,
+  Trained,
+  TrainingBatch,
+  TrainingBatches,
+  TrainingState,
+} from "./train/training.js";

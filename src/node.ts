@@ -287,6 +287,7 @@ export function report(from: string, options: ReportOptions = {}): Page {
 }
 
 export * from "./errors.js";
+export { ortNode } from "./runtime/ort-node.js";
 export {
   calibrationManifest,
   type ManifestKind,
@@ -300,7 +301,6 @@ export type { ExportTritonOptions } from "./options/export-triton.js";
 export type { InspectOptions } from "./options/inspect.js";
 export type { OptimizeOptions } from "./options/optimize.js";
 export type {
-  AnyQuantizeOptions,
   DynamicOptions,
   QatOptions,
   QuantizeOptions,
@@ -331,3 +331,63 @@ export type {
   TrainReport,
   ValueReport,
 } from "./report/report.js";
+
+// What the types above contain.
+export type { Dim } from "./graph/node.js";
+export type { DType } from "./onnx/dtypes.js";
+export type { ShardOptions } from "./options/calibrate.js";
+export type {
+  CallOptions,
+  ColumnOptions,
+  DataOptions,
+  EvaluationOptions,
+  LabelOptions,
+  OperandOptions,
+  SiteOptions,
+  WeightOptions,
+  WritingOptions,
+} from "./options/groups.js";
+export type {
+  AblationOptions,
+  CalibrationOptions,
+  CommonQuantizeOptions,
+  TrainingOptions,
+} from "./options/quantize.js";
+export type { QatLoss } from "./qat/data.js";
+export type { Mode, WeightForm, WeightRange } from "./quant/plan.js";
+export type {
+  BenchmarkedModel,
+  EnvironmentReport,
+  RatioReport,
+  TimingReport,
+} from "./report/benchmark.js";
+export type {
+  AgreementReport,
+  MetricChangeReport,
+  MetricReport,
+  SiteAloneReport,
+  SiteErrorReport,
+  TensorErrorReport,
+  TestReport,
+} from "./report/evaluation.js";
+export type { CalibrationReport, ClippedReport } from "./report/report.js";
+export type { AblationReport, ActivationReport, PartReport } from "./report/run.js";
+export type { CurvePointReport, QatReport } from "./report/train.js";
+export type {
+  Elements,
+  Feeds,
+  ModelBytes,
+  ModelSource,
+  Port,
+  RunOptions,
+  RunnableDType,
+  Runtime,
+  RuntimeName,
+  RuntimeTensor,
+  Session,
+  SessionOptions,
+} from "./runtime/runtime.js";
+export type { AttentionChoice, ResidualChoice } from "./targets/target.js";
+export type { TaskName } from "./tasks/read.js";
+export type { Pooling } from "./tasks/sentence-embedding.js";
+export type { Schedule } from "./train/schedule.js";

@@ -122,7 +122,7 @@ const layerNormalization: Samples = rows.chain((dims) =>
     .tuple(
       fc.integer({ min: -dims.length, max: dims.length - 1 }),
       fc.boolean(),
-      fc.constantFrom([0], [0], [0, 1, 2], [1, 2]),
+      fc.constantFrom([0], [0], [0, 1, 2], [1, 2], [1], [2]),
     )
     .chain(([axis, bias, read]) => {
       const tail = dims.slice(axis);
@@ -131,19 +131,22 @@ const layerNormalization: Samples = rows.chain((dims) =>
         .map(([x, scale, shift, eps]) => ({
           inputs: bias ? [x, scale, shift] : [x, scale],
           attributes: { axis, epsilon: eps },
-          outputs: read.length === 1 ? 1 : 3,
+          outputs: Math.max(...read) + 1,
           read,
         }));
     }),
 );
 
-const rms = (opset: number): Samples =>
+/** Output 1, where there is one, is one over the root mean square. */
+const rms = (opset: number, read: fc.Arbitrary<number[]>): Samples =>
   rows.chain((dims) =>
     fc
-      .tuple(floatsIn(dims, spread), floatsIn(dims.slice(-1), NEAR_ONE), epsilon)
-      .map(([x, scale, eps]) => ({
+      .tuple(floatsIn(dims, spread), floatsIn(dims.slice(-1), NEAR_ONE), epsilon, read)
+      .map(([x, scale, eps, outputs]) => ({
         inputs: [x, scale],
         attributes: { axis: -1, epsilon: eps },
+        outputs: Math.max(...outputs) + 1,
+        read: outputs,
         opset,
       })),
   );
@@ -212,8 +215,8 @@ export const LAYER_SAMPLES: Readonly<Record<string, Samples>> = {
   Einsum: einsum,
   Conv: convolution,
   LayerNormalization: layerNormalization,
-  RMSNormalization: rms(23),
-  SimplifiedLayerNormalization: rms(18),
+  RMSNormalization: rms(23, fc.constant([0])),
+  SimplifiedLayerNormalization: rms(18, fc.constantFrom([0], [0, 1], [1])),
   "com.microsoft.SkipLayerNormalization": skip(true),
   "com.microsoft.SkipSimplifiedLayerNormalization": skip(false),
   BatchNormalization: batchNormalization,

@@ -8,7 +8,10 @@ import { print } from "../graph/print.js";
 import { verify } from "../graph/verify.js";
 import { encodeModel } from "../onnx/writer.js";
 import { tensorOf } from "../onnx/tensor.js";
+import { buildModel, builder } from "../../test/build.js";
 import { numbers, runModel, type Feeds } from "../../test/run.js";
+import { inferGrowing } from "../ops/infer.js";
+import { Backward } from "./backward.js";
 import { differentiate } from "./differentiate.js";
 
 function modelOf(graph: Graph): Model {
@@ -137,5 +140,124 @@ test("an operator without a gradient is named, and only where it stands on the w
   expect(differentiate(modelOf(graph), loss, [y])).toHaveLength(1);
   expect(() => differentiate(modelOf(graph), loss, [x])).toThrow(
     new NoGradientError("Det", "odd").message,
+  );
+});
+
+test("a branch that reads what is trained is no way for a gradient; one that does not is none either, and no error", () => {
+  const model = (inside: "x" | "y") =>
+    buildModel((b) => {
+      const [x, y] = [b.input("x", [2]), b.input("y", [2])];
+      const branch = (name: string) => {
+        const inner = builder(new Graph(b.graph));
+        inner.output(inner.op(name, "Neg", [inside === "x" ? x : y]));
+        return { type: "graph", value: inner.graph } as const;
+      };
+      const branches = { then_branch: branch("t"), else_branch: branch("e") };
+      const chosen = b.op("chosen", "If", [b.input("condition", [], "bool")], branches);
+      b.output(b.op("loss", "Mul", [x, chosen]));
+    });
+  const go = (inside: "x" | "y") => {
+    const made = model(inside);
+    const [loss] = made.graph.outputs;
+    const [x] = made.graph.inputs;
+    if (loss === undefined || x === undefined) throw new Error("no loss");
+    return differentiate(made, loss, [x]);
+  };
+  expect(() => go("x")).toThrow("a gradient would have to pass through its body");
+  expect(go("y")).toHaveLength(1);
+});
+
+test("a rule of the caller's own stands for that of the table, and is given the gradient of the result", async () => {
+  const graph = new Graph();
+  const x = input(graph, "x", [2]);
+  const loss = graph.addNode({ op: "Neg", inputs: [x] }).output();
+  const model = modelOf(graph);
+  const rules = {
+    Neg: {
+      gradient: (_: unknown, [dy]: readonly (Value | undefined)[], b: Backward) => [
+        dy && b.op("Mul", [dy, b.scalar(5, dy)]),
+      ],
+    },
+  };
+  for (const value of differentiate(model, loss, [x], { rules })) graph.addOutput(value);
+  const results = await runModel(encodeModel(exportModel(model)), { x: floats([2], 1, 2) });
+  expect(Object.values(results).map(numbers)).toEqual([[5, 5]]);
+});
+
+test("gradients go through floats alone: positions, masks and what is computed from them have none", async () => {
+  const graph = new Graph();
+  const x = input(graph, "x", [3]);
+  const keep = graph.addNode({ op: "Less", inputs: [x, x] }).output();
+  const mask = graph.addNode({ op: "Cast", inputs: [keep], attributes: { to: 1 } }).output();
+  const loss = graph.addNode({ op: "Add", inputs: [mask, x] }).output();
+  expect(await gradients(graph, loss, [x], { x: floats([3], 1, 2, 3) })).toEqual([[1, 1, 1]]);
+});
+
+test.each([
+  { opset: 12, sum: "ReduceSum(%Expand_out) axes=[0, 1] keepdims=0" },
+  { opset: 13, sum: "ReduceSum(%Expand_out, [0, 1]) keepdims=0" },
+])("below operator set 13 the axes of a sum are an attribute: $opset", ({ opset, sum }) => {
+  const model = buildModel(
+    (b) => {
+      const [x, bias] = [b.input("x", [2, 3, 4]), b.input("bias", [4])];
+      b.output(b.op("loss", "Add", [x, bias]));
+    },
+    { opset },
+  );
+  const [loss] = model.graph.outputs;
+  const bias = model.graph.inputs[1];
+  if (loss === undefined || bias === undefined) throw new Error("no loss");
+  for (const value of differentiate(model, loss, [bias])) model.graph.addOutput(value);
+  expect(print(model)).toContain(sum);
+  verify(model);
+});
+
+test.each([
+  [12, "ReduceMean(%square) axes=[-1] keepdims=1"],
+  [18, "ReduceMean(%square, [-1]) keepdims=1"],
+])("a mean written by a rule in operator set %d", (opset, text) => {
+  const model = buildModel(
+    (b) => {
+      const square = b.op("square", "Mul", [b.input("x", [2, 3]), b.input("z", [2, 3])]);
+      b.output(square);
+    },
+    { opset },
+  );
+  const types = inferGrowing(model);
+  const b = new Backward(model, types, {}, []);
+  const [square] = model.graph.outputs;
+  if (square === undefined) throw new Error("no output");
+  model.graph.addOutput(b.reduce("ReduceMean", square, [-1]));
+  model.graph.addOutput(b.unsqueeze(square, [0]));
+  expect(print(model)).toContain(text);
+  expect(print(model)).toContain(
+    opset === 12 ? "Unsqueeze(%square) axes=[0]" : "Unsqueeze(%square, [0])",
+  );
+  verify(model);
+});
+
+test.each(["float16", "float64"] as const)("gradients of %s are of that type", (dtype) => {
+  const model = buildModel((b) => {
+    const x = b.graph.addInput("x", { dtype, shape: [2, 3] });
+    b.output(b.op("loss", "ReduceMean", [b.op("tanh", "Tanh", [x])], { keepdims: 0 }));
+  });
+  const [loss] = model.graph.outputs;
+  const [x] = model.graph.inputs;
+  if (loss === undefined || x === undefined) throw new Error("no loss");
+  const [gradient] = differentiate(model, loss, [x]);
+  expect(gradient?.dtype).toBe(dtype);
+  expect(gradient?.shape).toEqual([2, 3]);
+  if (gradient !== undefined) model.graph.addOutput(gradient);
+  verify(model);
+});
+
+test("the reason why an operator has no gradient is in the error; an unnamed node goes by its result", () => {
+  const graph = new Graph();
+  const x = input(graph, "x", [2]);
+  const q = graph.addNode({ op: "Round", inputs: [x] }).output();
+  const top = graph.addNode({ op: "TopK", inputs: [q, x], outputs: ["values", "places"] }).output();
+  const model = modelOf(graph);
+  expect(() => differentiate(model, top, [x])).toThrow(
+    'No gradient for TopK "values": which elements it takes moves in steps',
   );
 });

@@ -2,13 +2,15 @@
 import { expect, test } from "vitest";
 import { exportModel } from "../graph/export.js";
 import type { Node, Value } from "../graph/graph.js";
+import { verify } from "../graph/verify.js";
 import { importModel } from "../graph/import.js";
 import type { Model } from "../graph/model.js";
 import { DTYPES, elementCount } from "../onnx/dtypes.js";
 import { decodeModel } from "../onnx/reader.js";
+import { tensorOf } from "../onnx/tensor.js";
 import { encodeModel } from "../onnx/writer.js";
 import { inferTypes } from "../ops/infer.js";
-import { buildModel, floats } from "../../test/build.js";
+import { buildModel, floats, type Builder } from "../../test/build.js";
 import { elementsOf, numbers, optimizedByOrt, runModel, type Feeds } from "../../test/run.js";
 import { differentiate } from "./differentiate.js";
 
@@ -120,3 +122,47 @@ function sizeOf({ dtype, shape }: Value, { op }: Node): number {
   const dims = shape?.map((dim) => (typeof dim === "number" ? dim : 0)) ?? [0];
   return (elementCount(dims) * DTYPES[dtype].bits) / 8;
 }
+
+/** Two residual blocks and a third one, of which `inside` computes the middle of the first. */
+function blocks(inside: (b: Builder, x: Value) => Value, recompute: boolean): readonly string[] {
+  const weights: Value[] = [];
+  const model = buildModel((b) => {
+    const weight = (name: string) => {
+      const value = b.input(name, [WIDTH, WIDTH]);
+      weights.push(value);
+      return value;
+    };
+    let h = b.op("start", "MatMul", [b.input("x", ["tokens", WIDTH]), weight("first")]);
+    for (let i = 0; i < 3; i++) {
+      const product = b.op(`product${i}`, "MatMul", [h, weight(`w${i}`)]);
+      const middle = i === 0 ? inside(b, product) : b.op(`tanh${i}`, "Tanh", [product]);
+      h = b.op(`sum${i}`, "Add", [h, b.op(`out${i}`, "MatMul", [middle, weight(`v${i}`)])]);
+    }
+    b.output(b.op("loss", "Mul", [h, h]));
+  });
+  const [loss] = model.graph.outputs;
+  if (loss === undefined) throw new Error("no loss");
+  for (const value of differentiate(model, loss, weights, { recompute }))
+    model.graph.addOutput(value);
+  verify(model);
+  return [...model.graph.nodes()].map(({ op }) => op);
+}
+
+test.each<[string, number, (b: Builder, x: Value) => Value]>([
+  ["an activation is computed again", 2, (b, x) => b.op("inside", "Sigmoid", [x])],
+  [
+    "what was drawn at random is kept, since it would be drawn anew",
+    1,
+    (b, x) => {
+      const train = b.graph.addInitializer("train", tensorOf("bool", [], Uint8Array.of(1)));
+      const inputs = [x, b.float("half", 0.5), train];
+      const outputs = ["inside", "mask"];
+      return b.graph.addNode({ op: "Dropout", inputs, outputs }).output();
+    },
+  ],
+])("inside a block, %s", (_, times, inside) => {
+  const counted = (ops: readonly string[]) =>
+    ops.filter((op) => op === "Sigmoid" || op === "Dropout").length;
+  const plain = counted(blocks(inside, false));
+  expect(counted(blocks(inside, true)) - plain).toBe(times - 1);
+});

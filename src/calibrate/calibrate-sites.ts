@@ -1,11 +1,9 @@
 // Calibration as a step: the float model over a sample of data, listened to at the inputs of its sites; statistics out.
 import { calibrate } from "./calibrate.js";
 import { emptyStatistics, type Statistics, type StatisticsOptions } from "./statistics-file.js";
-import { tapModel } from "./taps.js";
 import { unitsIn } from "./units.js";
 import { CHECK_ROWS, HELD_BYTES, LENGTH, MOST_TOKENS } from "./defaults.js";
 import type { RunBatch, RunBatches } from "../data/run-batches.js";
-import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { operandOf, UNIT } from "../quant/operands.js";
 import type { Site } from "../quant/sites.js";
@@ -17,11 +15,12 @@ import {
   workOf,
   type RowCounts,
   type SampleOptions,
+  type Work,
   type WorkOptions,
 } from "./calibration-work.js";
-import { tapsOf } from "./clipping.js";
+import { withTapped, type Tapped } from "./clipping.js";
 import type { Checkpoint } from "./checkpoint.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import type { Run } from "../host/run.js";
 
 export interface CalibrationOptions extends Omit<WorkOptions, "batchTokens"> {
   /** Setting outliers apart names tensors and changes them: statistics of one setting do not fit the other. */
@@ -91,21 +90,36 @@ function tokensAtOnce({ graph }: Model, names: readonly string[]): number {
  * Statistics of the values of these names. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
  * and tokenizer throw, StatisticsError, RuntimeFailedError, and the reason of an abort.
  */
-export async function calibrateSites(
-  host: Host,
-  file: OpenedModel,
+export function calibrateSites(
+  run: Run,
   model: Model,
   names: readonly string[],
   options: CalibrationOptions,
 ): Promise<Calibrated> {
+  return withCalibrated(run, model, names, options, (calibrated) => Promise.resolve(calibrated));
+}
+
+/** The same for `work` that goes on listening to the model. */
+export async function withCalibrated<T>(
+  run: Run,
+  model: Model,
+  names: readonly string[],
+  options: CalibrationOptions,
+  work: (calibrated: Calibrated, tapped: Tapped) => Promise<T>,
+): Promise<T> {
   const batchTokens = tokensAtOnce(model, names);
-  const work = await workOf(host, file, portsOf(model), { ...options, batchTokens });
-  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
-  const taps = tapsOf(
-    model,
-    names.filter((name) => !untapped.has(name)),
+  const units = await workOf(run, portsOf(model), { ...options, batchTokens });
+  return withTapped(run, model, names, async (tapped) =>
+    work(await calibrated(run, tapped, units, options), tapped),
   );
-  const temporary = host.writeTemporary(exportModel(model), file.external);
+}
+
+async function calibrated(
+  { host, file }: Run,
+  { session, taps }: Tapped,
+  work: Work,
+  options: CalibrationOptions,
+): Promise<Calibrated> {
   const { checkpoint, signal } = options;
   try {
     const facts = {
@@ -123,8 +137,7 @@ export async function calibrateSites(
       covered: work.covered(statistics.covered),
     });
     const statistics = await calibrate({
-      runtime: host.runtime,
-      model: temporary.path,
+      session,
       taps,
       batches: work.batches,
       statistics: begun,
@@ -140,8 +153,6 @@ export async function calibrateSites(
   } catch (error) {
     if (signal?.aborted === true) checkpoint?.flush();
     throw error;
-  } finally {
-    temporary.release();
   }
 }
 
@@ -163,26 +174,24 @@ function decisive(options: CalibrationOptions): StatisticsOptions {
  * of `model` as it is now. What is called throws what data and tokenizer throw.
  */
 export function drawFor(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   model: Model,
   names: readonly string[],
   options: Omit<SampleOptions, "batchTokens">,
 ): () => Promise<RunBatches> {
   const batchTokens = tokensAtOnce(model, names);
   const inputs = portsOf(model);
-  return () => drawnBatches(host, file, inputs, { ...options, batchTokens });
+  return () => drawnBatches(run, inputs, { ...options, batchTokens });
 }
 
 /** A few rows of the data, of another draw than those that calibration saw, each a batch by itself, for the check. Throws what data and tokenizer throw. */
 export async function rowsForCheck(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   model: Model,
   options: DataOptions,
 ): Promise<RunBatch[]> {
   const drawn = { ...options, samples: CHECK_ROWS, seed: options.seed + 1 };
-  const { batches } = await sampledBatches(host, file, portsOf(model), drawn, 1);
+  const { batches } = await sampledBatches(run, portsOf(model), drawn, 1);
   return [...batches];
 }
 

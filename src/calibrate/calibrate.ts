@@ -7,7 +7,7 @@ import type { TensorStatistics } from "./tensor-statistics.js";
 import { hasUnit, withUnit } from "./units.js";
 import { visitTaps, type TappedRun } from "./visit.js";
 
-export interface CalibrationRun extends TappedRun {
+export type CalibrationRun = TappedRun & {
   /**
    * Where the run begins: `emptyStatistics`, or those of a run that was cut off. They are taken over: the run adds to their tensors.
    * Units that they cover already are passed over.
@@ -15,7 +15,7 @@ export interface CalibrationRun extends TappedRun {
   readonly statistics: Statistics;
   /** Called after each unit, when the statistics hold the unit wholly: `statisticsToJson` then gives a checkpoint. */
   readonly onUnit?: ((unit: number, statistics: Statistics) => void | Promise<void>) | undefined;
-}
+};
 
 /**
  * Statistics of all taps over all units. Runs over parts of the units, merged, or cut off and taken up again, give the same bytes as one run

@@ -10,12 +10,13 @@ import {
   type RunBatch,
   type RunBatches,
 } from "../data/run-batches.js";
+import type { RecordSource } from "../data/records.js";
 import { sampleRecords } from "../data/sample.js";
-import { createTokenizer, type Tokenizer } from "../data/tokenize.js";
+import type { Tokenizer } from "../data/tokenize.js";
 import { checkShard, type Shard } from "../data/units.js";
 import type { OnProgress } from "../report/progress.js";
 import type { Port } from "../runtime/runtime.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import type { Run } from "../host/run.js";
 
 export interface SampleOptions {
   readonly data: readonly string[];
@@ -60,16 +61,15 @@ export interface Work {
 
 /** Throws what data and tokenizer throw, and OptionError for a shard that there is not. */
 export async function workOf(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   inputs: readonly Port[],
   options: WorkOptions,
 ): Promise<Work> {
   const shard = options.shard ?? { index: 0, count: 1 };
   checkShard(shard);
   return options.samples === "all"
-    ? allOf(host, file, inputs, options, shard)
-    : sampleOf(await sampledBatches(host, file, inputs, options), options, shard);
+    ? allOf(run, inputs, options, shard)
+    : sampleOf(await sampledBatches(run, inputs, options), options, shard);
 }
 
 function sampleOf(
@@ -102,48 +102,67 @@ function sampleOf(
 
 /** Batches of a sample. Throws what data and tokenizer throw. */
 export async function sampledBatches(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   inputs: readonly Port[],
   options: SampleOptions,
   batchSize?: number,
 ): Promise<RunBatches & { readonly digest: string }> {
   const { data, columns, samples, seed, maxLength, batchTokens, signal } = options;
-  const source = host.records(data, columns);
+  const source = run.data.records(data, columns);
   const { records } = await sampleRecords(source, { samples, seed, ...(signal && { signal }) });
   const digest = new Digest();
   for (const record of records) digest.add(record);
   const ready = records.every((record) => "inputs" in record);
-  const tokenizer = ready ? undefined : tokenizerOf(host, file);
+  const tokenizer = ready ? undefined : tokenizerOf(run);
   const limits = { batchSize, batchTokens, maxLength };
   return { ...batchesFor(inputs, tokenizer, records, limits), digest: digest.hex };
 }
 
 /** The same, of all data those of a sample. */
 export function drawnBatches(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   inputs: readonly Port[],
   options: SampleOptions,
 ): Promise<RunBatches> {
   const samples = options.samples === "all" ? DRAWN_OF_ALL : options.samples;
-  return sampledBatches(host, file, inputs, { ...options, samples });
+  return sampledBatches(run, inputs, { ...options, samples });
 }
 
-function tokenizerOf(host: Host, { folder }: OpenedModel): Tokenizer | undefined {
-  return folder === undefined ? undefined : createTokenizer(host.folderFiles(folder));
+function tokenizerOf({ file: { folder }, data }: Run): Tokenizer | undefined {
+  return folder === undefined ? undefined : data.tokenizer(data.files(folder));
 }
 
 /** A record has at most one batch, so that there are numbers enough; those that no batch has count as done with their window. */
 async function allOf(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   inputs: readonly Port[],
   options: WorkOptions,
   shard: Shard,
 ): Promise<Work> {
-  const { data, columns, seed, maxLength, batchTokens, signal, onProgress } = options;
-  const source = host.records(data, columns);
+  const source = run.data.records(options.data, options.columns);
+  const { records, texts, digest } = await counted(source, options.signal);
+  const tokenizer = texts === 0 ? undefined : tokenizerOf(run);
+  const walk = new WindowWalk(records, shard);
+  return {
+    units: records,
+    digest,
+    batches: {
+      [Symbol.asyncIterator]() {
+        const { maxLength, batchTokens, seed, signal } = options;
+        const limits = { samples: "all", seed, maxLength, batchTokens, shard, signal } as const;
+        const groups = batchGroups(inputs, tokenizer, source, limits);
+        return walk.batches(groups, options.onProgress);
+      },
+    },
+    owns: (unit: number) => Math.floor(unit / WINDOW) % shard.count === shard.index,
+    covered: (spans) => spansOf([...spans, ...walk.finished]),
+    sample: () => drawnBatches(run, inputs, options),
+    counts: () => walk.counts,
+  };
+}
+
+/** Reads a source to its end. */
+async function counted(source: RecordSource, signal: AbortSignal | undefined) {
   const digest = new Digest();
   let [records, texts] = [0, 0];
   for await (const record of source) {
@@ -152,50 +171,60 @@ async function allOf(
     records++;
     if (!("inputs" in record)) texts++;
   }
-  const tokenizer = texts === 0 ? undefined : tokenizerOf(host, file);
-  const owns = (unit: number) => Math.floor(unit / WINDOW) % shard.count === shard.index;
-  const windows = Math.ceil(records / WINDOW);
-  const windowAt = (n: number): UnitSpan => [n * WINDOW, Math.min((n + 1) * WINDOW, records)];
-  let total = 0;
-  for (let n = shard.index; n < windows; n += shard.count) total += windowAt(n)[1] - windowAt(n)[0];
-  let finished: UnitSpan[] = [];
-  let counts: RowCounts = { rows: 0, truncated: 0, empty: 0 };
-  return {
-    units: records,
-    digest: digest.hex,
-    batches: {
-      async *[Symbol.asyncIterator]() {
-        [finished, counts] = [[], { rows: 0, truncated: 0, empty: 0 }];
-        let done = 0;
-        let window = shard.index;
-        const groups = batchGroups(inputs, tokenizer, source, {
-          samples: "all",
-          seed,
-          maxLength,
-          shard,
-          signal,
-          batchTokens,
-        });
-        for await (const { batches, rows, truncated, empty } of groups) {
-          for (const batch of batches) {
-            yield batch;
-            done += batch.records.length;
-            onProgress({ step: "calibrating", done, total, unit: "rows" });
-          }
-          done += empty;
-          counts = {
-            rows: counts.rows + rows,
-            truncated: counts.truncated + truncated,
-            empty: counts.empty + empty,
-          };
-          finished.push(windowAt(window));
-          window += shard.count;
-        }
-      },
-    },
-    owns,
-    covered: (spans) => spansOf([...spans, ...finished]),
-    sample: () => drawnBatches(host, file, inputs, options),
-    counts: () => counts,
-  };
+  return { records, texts, digest: digest.hex };
 }
+
+/** A shard's way through the windows of all records: which of them are done, and what was in them. */
+class WindowWalk {
+  readonly #records: number;
+  readonly #shard: Shard;
+  finished: UnitSpan[] = [];
+  counts: RowCounts = NOTHING;
+
+  constructor(records: number, shard: Shard) {
+    this.#records = records;
+    this.#shard = shard;
+  }
+
+  async *batches(
+    groups: AsyncIterable<RunBatches>,
+    onProgress: OnProgress,
+  ): AsyncGenerator<RunBatch, void, undefined> {
+    [this.finished, this.counts] = [[], NOTHING];
+    const total = this.#total();
+    let done = 0;
+    let window = this.#shard.index;
+    for await (const { batches, rows, truncated, empty } of groups) {
+      for (const batch of batches) {
+        yield batch;
+        done += batch.records.length;
+        onProgress({ step: "calibrating", done, total, unit: "rows" });
+      }
+      done += empty;
+      this.counts = {
+        rows: this.counts.rows + rows,
+        truncated: this.counts.truncated + truncated,
+        empty: this.counts.empty + empty,
+      };
+      this.finished.push(this.#windowAt(window));
+      window += this.#shard.count;
+    }
+  }
+
+  /** Records of the shard. */
+  #total(): number {
+    let total = 0;
+    const windows = Math.ceil(this.#records / WINDOW);
+    for (let n = this.#shard.index; n < windows; n += this.#shard.count) {
+      const [from, to] = this.#windowAt(n);
+      total += to - from;
+    }
+    return total;
+  }
+
+  #windowAt(n: number): UnitSpan {
+    return [n * WINDOW, Math.min((n + 1) * WINDOW, this.#records)];
+  }
+}
+
+const NOTHING: RowCounts = { rows: 0, truncated: 0, empty: 0 };

@@ -2,17 +2,37 @@
 import { detectMask, tapModel, type Tap } from "./taps.js";
 import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
 import { MUCH_CLIPPED } from "./defaults.js";
-import { exportModel } from "../graph/export.js";
 import type { Model } from "../graph/model.js";
 import { maskInput } from "../inputs/mask.js";
 import { isProbability, operandOf, OPERANDS, UNIT, type Operand } from "../quant/operands.js";
 import type { ActivationSpec, Plan, Range } from "../quant/plan.js";
 import type { Site } from "../quant/sites.js";
 import type { ClippedReport } from "../report/report.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import type { Run } from "../host/run.js";
+import { withTemporarySession } from "../host/sessions.js";
+import type { Session } from "../runtime/runtime.js";
+
+/** A model that is listened to. */
+export interface Tapped {
+  readonly session: Session;
+  readonly taps: readonly Tap[];
+}
+
+/** Listens to the values of these names that can be listened to, while `work` lasts. `model` gets them as outputs. Throws RuntimeFailedError. */
+export function withTapped<T>(
+  { host, file }: Run,
+  model: Model,
+  names: readonly string[],
+  work: (tapped: Tapped) => Promise<T>,
+): Promise<T> {
+  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
+  const heard = names.filter((name) => !untapped.has(name));
+  const taps = tapsOf(model, heard);
+  return withTemporarySession(host, model, file.external, (session) => work({ session, taps }));
+}
 
 /** Where a graph is listened to for values that are laid out [batch, length, …] in some way. */
-export function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
+function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
   const mask = maskInput(graph);
   return names.map((name) => ({
     name,
@@ -20,42 +40,41 @@ export function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
   }));
 }
 
+/** What a value is before it was smoothed: the value of that name, divided by the scales of its channels. */
+export interface Source {
+  readonly name: string;
+  readonly scales?: Float32Array | undefined;
+}
+
+export interface ClippingOptions {
+  /** In the graph that is listened to. */
+  readonly sourceOf: (activation: string) => Source;
+  readonly batches: Iterable<CalibrationUnit>;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * For each operand of a site with a range found beforehand, the share of its values outside what its codes hold, in the order of the sites.
- * `model`: as the plan's sites were found in it, smoothed and not lowered yet; it is left as it was. Padding does not count. Operands that cannot
- * be listened to (inside bodies), and probabilities, which are in their range by nature, are left out. Throws RuntimeFailedError, StatisticsError,
- * and the reason of an abort.
+ * `tapped`: the float model that was calibrated. Padding does not count. Operands that cannot be listened to (inside bodies), and probabilities,
+ * which are in their range by nature, are left out. Throws RuntimeFailedError, StatisticsError, and the reason of an abort.
  */
 export async function clippedShares(
-  host: Host,
-  file: OpenedModel,
-  model: Model,
-  planned: { readonly sites: readonly Site[]; readonly plan: Plan },
-  batches: Iterable<CalibrationUnit>,
-  signal?: AbortSignal,
+  { session, taps: all }: Tapped,
+  { sites, plan }: { readonly sites: readonly Site[]; readonly plan: Plan },
+  { sourceOf, batches, signal }: ClippingOptions,
 ): Promise<ClippedReport[]> {
-  const ranged = planned.sites.flatMap((site) => rangedIn(site, planned.plan));
-  const names = [...new Set(ranged.map(({ name }) => name))];
-  const own = model.graph.outputs.length;
-  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
-  const taps = tapsOf(
-    model,
-    names.filter((name) => !untapped.has(name)),
-  );
-  if (taps.length === 0) return [];
+  const ranged = sites.flatMap((site) => rangedIn(site, plan));
   // Sites that read the same value with the same range are counted once.
-  const tallies = new Map(ranged.map((each) => [keyOf(each), new Tally(each)]));
-  const temporary = host.writeTemporary(exportModel(model), file.external);
-  model.graph.truncateOutputs(own);
-  try {
-    const run = { runtime: host.runtime, model: temporary.path, taps, batches, signal };
-    await visitTaps(run, (_, seen) => {
-      const byName = new Map(seen.map((tap) => [tap.name, tap]));
-      for (const tally of tallies.values()) tally.add(byName.get(tally.name));
-    });
-  } finally {
-    temporary.release();
-  }
+  const tallies = new Map(
+    ranged.map((each) => [keyOf(each), new Tally(sourceOf(each.name), each.range)]),
+  );
+  const names = new Set([...tallies.values()].map(({ name }) => name));
+  const taps = all.filter(({ name }) => names.has(name));
+  if (taps.length === 0) return [];
+  await visitTaps({ session, taps, batches, signal }, (_, seen) => {
+    const byName = new Map(seen.map((tap) => [tap.name, tap]));
+    for (const tally of tallies.values()) tally.add(byName.get(tally.name));
+  });
   return ranged.flatMap((each) => {
     const { outside = 0, count = 0 } = tallies.get(keyOf(each)) ?? {};
     const { site, operand } = each;
@@ -117,12 +136,14 @@ function keyOf({ name, range: { min, max } }: Ranged): string {
 
 class Tally {
   readonly name: string;
+  readonly #scales: Float32Array;
   readonly #range: Range;
   outside = 0;
   count = 0;
 
-  constructor({ name, range }: Ranged) {
+  constructor({ name, scales = Float32Array.of(1) }: Source, range: Range) {
     this.name = name;
+    this.#scales = scales;
     this.#range = range;
   }
 
@@ -130,11 +151,12 @@ class Tally {
     if (seen === undefined) return;
     const { data, rows } = seen;
     const { min, max } = this.#range;
+    const scales = this.#scales;
     const size = rows === undefined ? data.length : data.length / rows.length;
     for (let at = 0, row = 0; at < data.length; at += size, row++) {
       if (rows?.[row] === 0) continue;
       for (let i = at; i < at + size; i++) {
-        const x = data[i] as number;
+        const x = (data[i] as number) / (scales[i % scales.length] as number);
         // A NaN is in no range.
         if (!(x >= min && x <= max)) this.outside++;
       }

@@ -1,5 +1,6 @@
 // Runs a tapped model unit by unit, and shows each tapped value with its rows of padding told apart. Only one unit's tensors are held at a time.
 import { StatisticsError } from "../errors.js";
+import { withSession } from "../host/sessions.js";
 import { float16ToFloat32 } from "../onnx/float.js";
 import type { Feeds, ModelSource, Runtime, RuntimeTensor, Session } from "../runtime/runtime.js";
 import { batchMaskOf, rowMask, type BatchMask, type Tap } from "./taps.js";
@@ -13,15 +14,18 @@ export interface CalibrationUnit {
   readonly mask?: Uint8Array | undefined;
 }
 
-export interface TappedRun {
-  readonly runtime: Runtime;
-  /** The model with its taps as outputs (`tapModel`), or where it is. */
-  readonly model: ModelSource;
-  readonly threads?: number | undefined;
+export interface TappedBatches {
   readonly taps: readonly Tap[];
   readonly batches: AsyncIterable<CalibrationUnit> | Iterable<CalibrationUnit>;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** The model with its taps as outputs (`tapModel`): loaded already, or to be loaded for the run. */
+export type TappedModel =
+  | { readonly session: Session }
+  | { readonly runtime: Runtime; readonly model: ModelSource; readonly threads?: number };
+
+export type TappedRun = TappedBatches & TappedModel;
 
 export interface SeenTap {
   readonly name: string;
@@ -37,16 +41,13 @@ export interface SeenTap {
  * of an abort.
  */
 export async function visitTaps(
-  { runtime, model, threads, taps, batches, signal }: TappedRun,
+  run: TappedRun,
   visit: (unit: number, seen: readonly SeenTap[]) => void | Promise<void>,
   skip: (unit: number) => boolean = () => false,
 ): Promise<void> {
+  const { taps, batches, signal } = run;
   signal?.throwIfAborted();
-  const session = await runtime.load(model, {
-    spinning: "running",
-    ...(threads === undefined ? {} : { threads }),
-  });
-  try {
+  await withTapped(run, async (session) => {
     const outputs = outputsOf(session, taps);
     for await (const { unit, feeds, mask } of batches) {
       signal?.throwIfAborted();
@@ -58,9 +59,13 @@ export async function visitTaps(
         taps.map((tap) => readTap(tap, results[tap.name] ?? feeds[tap.name], batchMask)),
       );
     }
-  } finally {
-    await session.release();
-  }
+  });
+}
+
+function withTapped(run: TappedModel, work: (session: Session) => Promise<void>): Promise<void> {
+  if ("session" in run) return work(run.session);
+  const { model, threads } = run;
+  return withSession(run, model, work, threads === undefined ? {} : { threads });
 }
 
 /** Taps that are no inputs. */

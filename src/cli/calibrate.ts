@@ -25,10 +25,10 @@ interface Shard {
 
 /** What is given; the output is asked for where it is needed. */
 interface Given extends Omit<CalibrateOptions, "output"> {
-  readonly output?: string;
-  readonly shards?: number;
-  readonly manifest?: ManifestKind;
-  readonly statsOutput?: string;
+  readonly output?: string | undefined;
+  readonly shards?: number | undefined;
+  readonly manifest?: ManifestKind | undefined;
+  readonly statsOutput?: string | undefined;
 }
 
 const ROWS: readonly OptionRow[] = [
@@ -119,12 +119,7 @@ async function writeManifest(
   io: Io,
   kind: ManifestKind,
   model: string | undefined,
-  options: CommonOptions &
-    Omit<Given, "output" | "shards" | "statsOutput"> & {
-      readonly output: string | undefined;
-      readonly shards: number | undefined;
-      readonly statsOutput: string | undefined;
-    },
+  options: CommonOptions & Given,
 ): Promise<void> {
   const { output, force = false, shards } = options;
   const forgotten = model === undefined ? "a model" : shards === undefined ? "--shards" : "";

@@ -3,7 +3,9 @@ import { RuntimeFailedError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import type { CheckReport } from "../report/report.js";
 import { syntheticFeeds } from "../inputs/dummy-inputs.js";
-import type { Feeds, Runtime, RuntimeTensor, SessionOptions } from "../runtime/runtime.js";
+import type { Host } from "../host/host.js";
+import { withSession } from "../host/sessions.js";
+import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
 import { agreementOf, realsOf, signalToNoise } from "./snr.js";
 
 /** batch × length: one short text, and a few longer ones. */
@@ -33,56 +35,93 @@ export interface CheckInputs {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What the float model gives for the inputs that it runs with. */
+export interface Expected {
+  readonly feeds: readonly Feeds[];
+  readonly results: readonly Readonly<Record<string, RuntimeTensor>>[];
+}
+
 /**
- * Loads both models in turn, so that memory holds one at a time. Inputs that the float model itself does not run with (an export may be tied to
- * the shape it was traced with) do not count, as long as others are left. Throws RuntimeFailedError, with the model's path, where one of
- * the models does not load, the float one runs with none of the inputs, or its edition with one of those that are left.
+ * Loads both models in turn, so that memory holds one at a time. Throws as `expectedOf` and `checkAgainst`, and RuntimeFailedError, with the
+ * model's path, where one of the models does not load.
  */
 export async function checkEdition(
-  runtime: Runtime,
+  host: Pick<Host, "runtime">,
   reference: string,
   candidate: string,
-  { feeds, inputs, saturated = false, signal }: CheckInputs,
+  inputs: CheckInputs,
 ): Promise<CheckReport> {
-  const expected = await outputsOf(runtime, reference, feeds, {}, signal);
-  const run = expected.flatMap((results, i) => {
+  inputs.signal?.throwIfAborted();
+  const expected = await withSession(host, reference, (session) => expectedOf(session, inputs));
+  inputs.signal?.throwIfAborted();
+  const report = await withSession(host, candidate, (session) =>
+    checkAgainst(expected, session, inputs),
+  );
+  return withSaturated(host, candidate, expected, inputs, report);
+}
+
+/** The report with how close `candidate` is by this CPU's own sums, where that is asked for. Loads it once more then. Throws as `checkAgainst`. */
+export async function withSaturated(
+  host: Pick<Host, "runtime">,
+  candidate: string,
+  expected: Expected,
+  inputs: CheckInputs,
+  report: CheckReport,
+): Promise<CheckReport> {
+  if (inputs.saturated !== true) return report;
+  const { snrDb } = await withSession(
+    host,
+    candidate,
+    (session) => checkAgainst(expected, session, inputs),
+    { integerSums: "native" },
+  );
+  return snrDb === undefined ? report : { ...report, saturatedSnrDb: snrDb };
+}
+
+/**
+ * What the float model gives for the inputs. Such that it does not run with (an export may be tied to the shape it was traced with) do not count, as
+ * long as others are left. Throws RuntimeFailedError where it runs with none. `outputs`: default all.
+ */
+export async function expectedOf(
+  session: Session,
+  { feeds, signal }: CheckInputs,
+  outputs?: readonly string[],
+): Promise<Expected> {
+  const all = await outputsOf(session, feeds, signal, outputs);
+  const run = all.flatMap((results, i) => {
     const feed = feeds[i];
     return results instanceof RuntimeFailedError || feed === undefined ? [] : [{ feed, results }];
   });
-  const [first] = expected;
+  const [first] = all;
   if (run.length === 0 && first instanceof RuntimeFailedError) throw first;
-  const used = run.map(({ feed }) => feed);
-  const comparedWith = async (options: SessionOptions): Promise<CheckReport["outputs"]> => {
-    const got = await outputsOf(runtime, candidate, used, options, signal);
-    return Object.keys(run[0]?.results ?? {}).map((name) => {
-      const pairs = run.map(({ results }, i): [RuntimeTensor, RuntimeTensor] => {
-        const other = got[i];
-        if (other instanceof RuntimeFailedError) throw other;
-        const [left, right] = [results[name], other?.[name]];
-        if (left === undefined || right === undefined)
-          throw new Error(`internal: output "${name}" is missing`);
-        return [left, right];
-      });
-      return compare(name, pairs, inputs === "data");
-    });
-  };
-  const outputs = await comparedWith({});
-  const snrDb = lowest(outputs);
-  const saturatedSnrDb = saturated
-    ? lowest(await comparedWith({ integerSums: "native" }))
-    : undefined;
-  return {
-    inputs,
-    shapes: inputs === "data" ? [`${used.length} rows`] : used.map(shapeOf),
-    outputs,
-    ...(snrDb === undefined ? {} : { snrDb }),
-    ...(saturatedSnrDb === undefined ? {} : { saturatedSnrDb }),
-  };
+  return { feeds: run.map(({ feed }) => feed), results: run.map(({ results }) => results) };
 }
 
-function lowest(outputs: CheckReport["outputs"]): number | undefined {
+/** Holds an edition against what the float model gave. Throws RuntimeFailedError where it does not run with one of these inputs. */
+export async function checkAgainst(
+  { feeds, results: expected }: Expected,
+  session: Session,
+  { inputs, signal }: CheckInputs,
+): Promise<CheckReport> {
+  const got = await outputsOf(session, feeds, signal);
+  const outputs = Object.keys(expected[0] ?? {}).map((name) => {
+    const pairs = expected.map((results, i): [RuntimeTensor, RuntimeTensor] => {
+      const other = got[i];
+      if (other instanceof RuntimeFailedError) throw other;
+      const [left, right] = [results[name], other?.[name]];
+      if (left === undefined || right === undefined)
+        throw new Error(`internal: output "${name}" is missing`);
+      return [left, right];
+    });
+    return compare(name, pairs, inputs === "data");
+  });
   const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
-  return ratios.length === 0 ? undefined : Math.min(...ratios);
+  return {
+    inputs,
+    shapes: inputs === "data" ? [`${feeds.length} rows`] : feeds.map(shapeOf),
+    outputs,
+    ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
+  };
 }
 
 /** What the user must not overlook. */
@@ -118,24 +157,17 @@ function saturationWarnings({
 }
 
 async function outputsOf(
-  runtime: Runtime,
-  path: string,
+  session: Session,
   feeds: readonly Feeds[],
-  options: SessionOptions,
   signal: AbortSignal | undefined,
+  outputs?: readonly string[],
 ): Promise<(Record<string, RuntimeTensor> | RuntimeFailedError)[]> {
-  signal?.throwIfAborted();
-  const session = await runtime.load(path, { spinning: "running", ...options });
-  try {
-    const results: (Record<string, RuntimeTensor> | RuntimeFailedError)[] = [];
-    for (const feed of feeds) {
-      signal?.throwIfAborted();
-      results.push(await session.run(feed).catch(failureOf));
-    }
-    return results;
-  } finally {
-    await session.release();
+  const results: (Record<string, RuntimeTensor> | RuntimeFailedError)[] = [];
+  for (const feed of feeds) {
+    signal?.throwIfAborted();
+    results.push(await session.run(feed, outputs && { outputs }).catch(failureOf));
   }
+  return results;
 }
 
 function failureOf(error: unknown): RuntimeFailedError {

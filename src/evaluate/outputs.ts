@@ -3,6 +3,7 @@ import { detectMask, rowMask } from "../calibrate/taps.js";
 import type { TensorErrorReport } from "../report/report.js";
 import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
 import type { Host } from "../host/host.js";
+import { withSession } from "../host/sessions.js";
 import { noiseSums, realsOf, type NoiseSums } from "./snr.js";
 import type { FeedPair } from "./site-errors.js";
 
@@ -21,19 +22,15 @@ export async function outputSums(
   feeds: readonly FeedPair[],
   signal: AbortSignal | undefined,
 ): Promise<ReferenceOutputs> {
-  const runAll = async (model: string, side: "reference" | "candidate") => {
-    const session = await host.runtime.load(model, { spinning: "running" });
-    try {
+  const runAll = (model: string, side: "reference" | "candidate") =>
+    withSession(host, model, async (session) => {
       const results: Record<string, RuntimeTensor>[] = [];
       for (const feed of feeds) {
         signal?.throwIfAborted();
         results.push(await session.run(feed[side]));
       }
       return results;
-    } finally {
-      await session.release();
-    }
-  };
+    });
   const expected = await runAll(path, "reference");
   return {
     async against(model) {

@@ -7,7 +7,11 @@ import { float16ToFloat32 } from "../onnx/float.js";
 import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
 import { valuesOf, type Measure } from "../tasks/measure.js";
 import type { Metrics, OutputRow, RowValues, Task } from "../tasks/task.js";
+import { KeptAnswers } from "./answers.js";
 import { feedsFor, rowsFor, type EvaluationRow, type EvaluationRows } from "./rows.js";
+
+/** A model that is asked about rows. */
+export type Asked = Session | KeptAnswers;
 
 export interface EvaluateOptions {
   /** Rows per run; default 32. */
@@ -43,44 +47,50 @@ export interface Evaluated<Prediction> extends Predicted<Prediction> {
  * record that the model fails on), and the signal's reason when it is aborted.
  */
 export async function predict<Prediction>(
-  session: Session,
+  model: Asked,
   tokenizer: Tokenizer | undefined,
   task: Task<Prediction>,
   records: readonly DataRecord[],
-  options: EvaluateOptions = {},
+  options: PredictAllOptions = {},
 ): Promise<Predicted<Prediction>> {
-  const [predicted] = await predictAll([session], tokenizer, task, records, options);
+  const [predicted] = await predictAll([model], tokenizer, task, records, options);
   if (predicted === undefined) throw new Error("internal: no session");
   return predicted;
 }
 
-/** Sees the rows of one record, of every session; they are views of the run's outputs, which are not kept. */
-export type SeeRows = (rows: readonly (readonly OutputRow[])[]) => void;
+/** Sees the rows of one record, of every session, and the record's number; they are views of the run's outputs, which are not kept. */
+export type SeeRows = (rows: readonly (readonly OutputRow[])[], record: number) => void;
+
+export interface PredictAllOptions extends EvaluateOptions {
+  readonly see?: SeeRows | undefined;
+  /** The records' rows, where `rowsFor` has made them already. */
+  readonly rows?: EvaluationRows | undefined;
+}
 
 /** Predicts each record with several models that take the same inputs, batch by batch in turn. Throws as `predict`. */
 export async function predictAll<Prediction>(
-  sessions: readonly Session[],
+  models: readonly Asked[],
   tokenizer: Tokenizer | undefined,
   task: Task<Prediction>,
   records: readonly DataRecord[],
-  options: EvaluateOptions & { readonly see?: SeeRows | undefined } = {},
+  options: PredictAllOptions = {},
 ): Promise<Predicted<Prediction>[]> {
-  const prepared = rowsFor(sessions, tokenizer, task, records, options);
+  const prepared = options.rows ?? rowsFor(models, tokenizer, task, records, options);
   const { rows, batches } = prepared;
-  const states = sessions.map(() => stateOf<Prediction>(prepared));
+  const asking: Asking = { tokenizer, records, positionOffset: options.positionOffset };
+  const states = models.map(() => stateOf<Prediction>(prepared));
   let done = 0;
   for (const batch of batches) {
     options.signal?.throwIfAborted();
     const own = batch.map((i) => rows[i]).filter((row) => row !== undefined);
     const outputs: OutputRow[][] = [];
-    for (const session of sessions)
-      outputs.push(await runBatch(session, tokenizer, own, records, options));
+    for (const model of models) outputs.push(await answersOf(model, own, asking));
     for (const [b, row] of own.entries()) {
       for (const [s, state] of states.entries())
         state.waiting[row.record]?.push([row, outputs[s]?.[b]]);
       if (!isComplete(states[0], prepared, row.record)) continue;
       const complete = states.map((state) => take(state, row.record));
-      options.see?.(complete);
+      options.see?.(complete, row.record);
       for (const [s, list] of complete.entries())
         finish(states[s], task, row.record, list, records);
     }
@@ -102,7 +112,7 @@ export async function evaluateModel<Prediction, Reference>(
   tokenizer: Tokenizer | undefined,
   task: Task<Prediction, Reference>,
   records: readonly DataRecord[],
-  options: EvaluateOptions = {},
+  options: PredictAllOptions = {},
 ): Promise<Evaluated<Prediction>> {
   // Labels first: a wrong one should not show after an hour.
   const references = records.map((record) => task.reference(record));
@@ -178,18 +188,34 @@ function hasNaN({ outputs }: OutputRow): boolean {
   });
 }
 
+/** How a model is asked about rows. */
+interface Asking {
+  readonly tokenizer: Tokenizer | undefined;
+  /** For messages. */
+  readonly records: readonly DataRecord[];
+  readonly positionOffset: number | undefined;
+}
+
+function answersOf(
+  model: Asked,
+  rows: readonly EvaluationRow[],
+  asking: Asking,
+): Promise<OutputRow[]> {
+  return model instanceof KeptAnswers
+    ? model.to(rows, (unknown) => runBatch(model.session, unknown, asking, model.asked))
+    : runBatch(model, rows, asking);
+}
+
 async function runBatch(
   session: Session,
-  tokenizer: Tokenizer | undefined,
   rows: readonly EvaluationRow[],
-  records: readonly DataRecord[],
-  options: EvaluateOptions,
+  asking: Asking,
+  outputs?: readonly string[],
 ): Promise<OutputRow[]> {
-  const feeds = feedsFor(session.inputs, tokenizer, rows, options.positionOffset);
-  const results = await session.run(feeds).catch(async (error: unknown) => {
-    throw error instanceof RuntimeFailedError
-      ? await blamed(error, session, tokenizer, rows, records, options)
-      : error;
+  const { tokenizer, positionOffset } = asking;
+  const feeds = feedsFor(session.inputs, tokenizer, rows, positionOffset);
+  const results = await session.run(feeds, outputs && { outputs }).catch(async (error: unknown) => {
+    throw error instanceof RuntimeFailedError ? await blamed(error, session, rows, asking) : error;
   });
   return rowsOf(results, feeds, tokenizer, rows);
 }
@@ -198,10 +224,8 @@ async function runBatch(
 async function blamed(
   error: RuntimeFailedError,
   session: Session,
-  tokenizer: Tokenizer | undefined,
   rows: readonly EvaluationRow[],
-  records: readonly DataRecord[],
-  { positionOffset }: EvaluateOptions,
+  { tokenizer, records, positionOffset }: Asking,
 ): Promise<RuntimeFailedError> {
   const named = (from: RuntimeFailedError, detail: string) =>
     new RuntimeFailedError("run", detail, from.node, from.path, { cause: from });

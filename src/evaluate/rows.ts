@@ -72,11 +72,18 @@ function encodedOf(
       "a text, and no tokenizer to make inputs of it",
       'ready inputs, {"inputs": {…}}, or a model\'s folder with its tokenizer.json',
     );
-  return (
-    task.rows?.(record, tokenizer, longest) ??
-    task.inputs(record).map((input) => tokenizer.encode(input, longest))
-  );
+  if (task.rows === undefined)
+    return task.inputs(record).map((input) => tokenizer.encode(input, longest));
+  const own = ownRows.get(record) ?? new Map<string, readonly Encoded[]>();
+  ownRows.set(record, own);
+  const key = `${task.name} ${longest}`;
+  const rows = own.get(key) ?? task.rows(record, tokenizer, longest);
+  own.set(key, rows);
+  return rows;
 }
+
+/** Rows that a task makes of a record in its own way, as long as the record is kept: the same objects each time, as a run's tokenizer gives them. */
+const ownRows = new WeakMap<DataRecord, Map<string, readonly Encoded[]>>();
 
 /** A record of one row of feeds. Throws DataError, also where the task does not take such. */
 function checked(inputs: readonly Port[], task: Task, record: FeedRecord): FeedRecord {

@@ -1,17 +1,24 @@
 // Labelled data made ready for a task, and two models scored on the same rows, which quantize --eval and compare report.
-import { createTokenizer, type Tokenizer } from "../data/tokenize.js";
+import type { Tokenizer } from "../data/tokenize.js";
 import type { FolderFiles } from "../data/configuration.js";
 import { placeOf, type DataRecord } from "../data/records.js";
 import { sampleRecords } from "../data/sample.js";
 import { DataError } from "../errors.js";
 import type { AgreementReport, ChangeReport } from "../report/report.js";
 import type { OnProgress } from "../report/progress.js";
-import type { Session } from "../runtime/runtime.js";
 import { chooseTask, type TaskOptions } from "../tasks/choose.js";
 import { pearson } from "../tasks/metrics.js";
 import type { Agreement, Task } from "../tasks/task.js";
-import { measuresOf, predictAll, type Predicted, type SeeRows } from "./predictions.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import {
+  measuresOf,
+  predict,
+  predictAll,
+  type Asked,
+  type EvaluateOptions,
+  type Predicted,
+  type SeeRows,
+} from "./predictions.js";
+import type { Run } from "../host/run.js";
 import { CONFIDENCE, metricChanges } from "./significance.js";
 
 /** Labelled data and how it is read, as the user says it. */
@@ -42,19 +49,17 @@ export interface Prepared {
 
 /** Throws TaskError, ModelFolderError, OptionError, and what the data throws. */
 export async function prepareEvaluation(
-  host: Host,
-  file: OpenedModel,
+  { file, data: read }: Run,
   settings: EvaluationSettings,
   instead?: Task,
 ): Promise<Prepared> {
   const { data, samples, seed, signal } = settings;
   const paths = typeof data === "string" ? [data] : data;
   const folder = settings.folder ?? file.folder;
-  const files: FolderFiles =
-    folder === undefined ? { folder: file.path } : host.folderFiles(folder);
+  const files: FolderFiles = folder === undefined ? { folder: file.path } : read.files(folder);
   const task = instead ?? chooseTask(files, settings);
   settings.onProgress({ step: "reading", done: 0, total: 0 });
-  const source = host.records(paths, {
+  const source = read.records(paths, {
     text: settings.textColumn,
     textPair: settings.pairColumn,
     tokens: settings.tokensColumn,
@@ -65,7 +70,7 @@ export async function prepareEvaluation(
   if (records.length === 0)
     throw new DataError(paths.join(", "), undefined, "no record in it", "a record per line");
   const ready = records.every((record) => "inputs" in record);
-  const tokenizer = ready ? undefined : createTokenizer(files);
+  const tokenizer = ready ? undefined : read.tokenizer(files);
   return { task, tokenizer, records, paths };
 }
 
@@ -101,21 +106,35 @@ export interface Change {
  * Two models on the same rows, which are compared by predictions and, where `labelled`, by metrics. Throws as `prepareEvaluation`.
  */
 export async function changeBetween(
-  sessions: readonly [reference: Session, candidate: Session],
-  { task, tokenizer, records, paths }: Prepared,
+  models: readonly [reference: Asked, candidate: Asked],
+  prepared: Prepared,
   settings: EvaluationSettings,
   { labelled, see }: { readonly labelled: boolean; readonly see?: SeeRows },
 ): Promise<Change> {
-  const { seed, onProgress } = settings;
-  const references = labelled ? records.map((record) => task.reference(record)) : [];
-  const [reference, candidate] = await predictAll(sessions, tokenizer, task, records, {
+  const { task, tokenizer, records } = prepared;
+  if (labelled) for (const record of records) task.reference(record);
+  const [reference, candidate] = await predictAll(models, tokenizer, task, records, {
     ...runOptions(settings),
     see,
-    onProgress: (progress) => onProgress({ step: "evaluating", unit: "rows", ...progress }),
+    onProgress: progressOf(settings),
   });
   if (reference === undefined || candidate === undefined)
     throw new Error("internal: no pair of sessions");
+  return changeOf(prepared, settings, [reference, candidate], labelled);
+}
+
+function progressOf({ onProgress }: EvaluationSettings): EvaluateOptions["onProgress"] {
+  return (progress) => onProgress({ step: "evaluating", unit: "rows", ...progress });
+}
+
+function changeOf(
+  { task, records, paths }: Prepared,
+  { seed, onProgress }: EvaluationSettings,
+  [reference, candidate]: readonly [Predicted<unknown>, Predicted<unknown>],
+  labelled: boolean,
+): Change {
   onProgress({ step: "resampling", done: 0, total: 0 });
+  const references = labelled ? records.map((record) => task.reference(record)) : [];
   const measures = [reference, candidate].map(({ predictions }) =>
     labelled ? measuresOf(task, predictions, references) : [],
   );
@@ -149,29 +168,28 @@ export interface EditionEvaluation extends Omit<
 
 const BATCH_SIZE = 32;
 
-/** Reads the labelled data; what is returned scores the float model and an edition on it. Undefined where none is asked for. Throws as `prepareEvaluation`. */
+/** Labelled data that a float model and its edition are scored on, one after the other. */
+export interface PairEvaluation {
+  /** Throws as `predict`. */
+  predict(model: Asked): Promise<Predicted<unknown>>;
+  change(reference: Predicted<unknown>, candidate: Predicted<unknown>): Change;
+}
+
+/** Reads the labelled data. Undefined where none is asked for. Throws as `prepareEvaluation`, and LabelError. */
 export async function evaluationOf(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   options: EditionEvaluation,
-): Promise<((edition: string) => Promise<Change>) | undefined> {
+): Promise<PairEvaluation | undefined> {
   const { evaluate: data, onProgress = () => undefined } = options;
   if (data === undefined) return undefined;
   const settings = { ...options, data, samples: "all", batchSize: BATCH_SIZE, onProgress } as const;
-  const prepared = await prepareEvaluation(host, file, settings);
-  for (const record of prepared.records) prepared.task.reference(record);
-  return async (edition) => {
-    const sessions: Session[] = [];
-    try {
-      for (const path of [file.path, edition])
-        sessions.push(await host.runtime.load(path, { spinning: "running" }));
-      const [reference, candidate] = sessions;
-      if (reference === undefined || candidate === undefined)
-        throw new Error("internal: no pair of sessions");
-      return await changeBetween([reference, candidate], prepared, settings, { labelled: true });
-    } finally {
-      for (const session of sessions) await session.release();
-    }
+  const prepared = await prepareEvaluation(run, settings);
+  const { task, tokenizer, records } = prepared;
+  for (const record of records) task.reference(record);
+  const asked = { ...runOptions(settings), onProgress: progressOf(settings) };
+  return {
+    predict: (model) => predict(model, tokenizer, task, records, asked),
+    change: (reference, candidate) => changeOf(prepared, settings, [reference, candidate], true),
   };
 }
 

@@ -1,7 +1,6 @@
 // The error at each site of two models: both run from their inputs, their products' results taken out as outputs and held against each other.
 import { detectMask, rowMask, tapModel, type Masked } from "../calibrate/taps.js";
 import type { Model } from "../graph/model.js";
-import { exportModel } from "../graph/export.js";
 import { maskInput } from "../inputs/mask.js";
 import { setOutliersApart } from "../plan/outliers.js";
 import { inferTypes } from "../ops/infer.js";
@@ -12,6 +11,7 @@ import type { SiteErrorReport } from "../report/report.js";
 import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
 import { floatTarget } from "../targets/all.js";
 import type { Host, OpenedModel } from "../host/host.js";
+import { withTemporarySession } from "../host/sessions.js";
 import { matchProducts, productsOf, type MatchedProduct, type Product } from "./match-products.js";
 import { noiseSums, realsOf, type NoiseSums } from "./snr.js";
 import { prepare } from "../plan/prepare.js";
@@ -51,9 +51,31 @@ export async function siteErrors(
   { signal, onProgress }: SiteErrorOptions,
 ): Promise<SiteErrors> {
   const right = readGraph(candidate);
-  const theirs = productsOf(right);
-  const left = referenceGraph(reference, theirs);
-  const { pairs, unmatched } = matchProducts(productsOf(left), theirs);
+  const left = referenceGraph(reference, productsOf(right));
+  const { sites, lost } = matchedSites(left, right);
+  await withTemporarySession(host, left, reference.external, (one) =>
+    withTemporarySession(host, right, candidate.external, async (other) => {
+      for (const [i, feed] of feeds.entries()) {
+        signal?.throwIfAborted();
+        await addRun({ reference: one, candidate: other }, sites, feed);
+        onProgress({ step: "comparing sites", done: i + 1, total: feeds.length, unit: "batches" });
+      }
+    }),
+  );
+  const reports = withFalls(sites.filter(({ fits }) => fits === true).map(reportOf));
+  const misfits = sites.filter(({ fits }) => fits !== true).map((site) => site.reference.name);
+  return {
+    sites: reports.toSorted((a, b) => b.fallDb - a.fallDb || a.snrDb - b.snrDb),
+    unmatched: [...lost, ...misfits],
+  };
+}
+
+/** The sites that both graphs have, which get their products' results as outputs; and those that are lost on the way. */
+function matchedSites(
+  left: Model,
+  right: Model,
+): { readonly sites: readonly Site[]; readonly lost: ReadonlySet<string> } {
+  const { pairs, unmatched } = matchProducts(productsOf(left), productsOf(right));
   const lost = new Set<string>(unmatched.map(({ name }) => name));
   for (const [model, side] of [
     [left, "reference"],
@@ -75,25 +97,7 @@ export async function siteErrors(
       masked: detectMask(pair.reference.value.shape, maskShape?.shape),
       sums: noiseSums(),
     }));
-  const sessions = await tappedSessions(host, [
-    [left, reference],
-    [right, candidate],
-  ]);
-  try {
-    for (const [i, feed] of feeds.entries()) {
-      signal?.throwIfAborted();
-      await addRun(sessions, sites, feed);
-      onProgress({ step: "comparing sites", done: i + 1, total: feeds.length, unit: "batches" });
-    }
-  } finally {
-    await sessions.release();
-  }
-  const reports = withFalls(sites.filter(({ fits }) => fits === true).map(reportOf));
-  const misfits = sites.filter(({ fits }) => fits !== true).map((site) => site.reference.name);
-  return {
-    sites: reports.toSorted((a, b) => b.fallDb - a.fallDb || a.snrDb - b.snrDb),
-    unmatched: [...lost, ...misfits],
-  };
+  return { sites, lost };
 }
 
 /**
@@ -115,39 +119,6 @@ function referenceGraph(file: OpenedModel, theirs: readonly Product[]): Model {
 interface Sessions {
   readonly reference: Session;
   readonly candidate: Session;
-  release(): Promise<void>;
-}
-
-async function tappedSessions(
-  host: Host,
-  models: readonly (readonly [Model, OpenedModel])[],
-): Promise<Sessions> {
-  const made: { session: Session; release(): void }[] = [];
-  const release = async () => {
-    for (const one of made) {
-      await one.session.release();
-      one.release();
-    }
-  };
-  try {
-    for (const [model, { external }] of models) {
-      const temporary = host.writeTemporary(exportModel(model), external);
-      try {
-        const session = await host.runtime.load(temporary.path, { spinning: "running" });
-        made.push({ session, release: () => temporary.release() });
-      } catch (error) {
-        temporary.release();
-        throw error;
-      }
-    }
-    const [reference, candidate] = made.map(({ session }) => session);
-    if (reference === undefined || candidate === undefined)
-      throw new Error("internal: no pair of sessions");
-    return { reference, candidate, release };
-  } catch (error) {
-    await release();
-    throw error;
-  }
 }
 
 async function addRun(sessions: Sessions, sites: readonly Site[], feed: FeedPair): Promise<void> {

@@ -7,7 +7,7 @@ import type { Graph } from "./graph.js";
 /** `docString`: what the file says of it. */
 export type Attribute = { readonly docString?: string } & AttributeValue;
 
-type AttributeValue =
+export type AttributeValue =
   | { readonly type: "int"; readonly value: Int64 }
   | { readonly type: "float"; readonly value: number }
   | { readonly type: "string"; readonly value: Uint8Array }

@@ -1,4 +1,6 @@
 // Options of quantizeBytes: what can be chosen without files, data or a runtime.
+import { floatTarget } from "../targets/all.js";
+import { requireWeightForm } from "../targets/weight-forms.js";
 import * as v from "valibot";
 import { OptionError } from "../errors.js";
 import type { ExternalData } from "../onnx/external.js";
@@ -65,11 +67,12 @@ function isPlan(given: unknown): boolean {
 /** Options with their defaults. */
 export type QuantizeBytesSettings = v.InferOutput<typeof schema>;
 
-/** Throws OptionError. */
+/** Throws OptionError, and UnsupportedError for weights that do not go with the mode or the target. */
 export function quantizeBytesSettings(options: QuantizeBytesOptions): QuantizeBytesSettings {
   const settings = checkOptions(schema, options);
   requireTaken(options, settings, QUANTIZE_TAKEN);
-  const { mode, plan, rangeOf } = settings;
+  const { mode, target, plan, rangeOf } = settings;
+  requireWeightForm(floatTarget(target), mode, settings.weights ?? "int8");
   if (plan !== undefined) requireForms(options, weightFormOf(plan), QUANTIZE_TAKEN.defaults);
   if (mode !== "dynamic" && rangeOf === undefined && !(plan !== undefined && hasRanges(plan)))
     throw new OptionError(

@@ -93,3 +93,39 @@ test("a chain as long as a file may hold is no stack overflow", () => {
   for (let i = 0; i < 100_000; i++) value = node(b, "Neg", [value], 0).value;
   expect(boundsOfGraph()(value)).toBeUndefined();
 });
+
+test.each(["Add", "Sub", "Mul", "Div", "Min", "Max", "Sum"])(
+  "of a %s with an unknown value nothing is known, on whichever side it stands",
+  (op) => {
+    const boundsOf = boundsOfGraph();
+    const b = builder(new Graph());
+    const x = b.input("x", [2]);
+    const known = b.float("known", 2);
+    for (const [i, inputs] of [
+      [x, known],
+      [known, x],
+    ].entries()) {
+      const value = b.op(`y${i}`, op, inputs);
+      value.dtype = "float32";
+      expect(isFinite(boundsOf(value))).toBe(false);
+    }
+  },
+);
+
+test.each([
+  ["Add", -1, 5],
+  ["Sub", -5, 1],
+  ["Mul", -6, 6],
+  ["Min", -2, 2],
+  ["Max", 1, 3],
+  ["Sum", -1, 5],
+])("the bounds of a %s are as narrow as its operands allow", (op, lo, hi) => {
+  const boundsOf = boundsOfGraph();
+  const b = builder(new Graph());
+  const [x, y] = [b.float("x", [-2, 2]), b.float("y", [1, 3])];
+  const value = b.op("z", op, [x, y]);
+  value.dtype = "float32";
+  const bounds = boundsOf(value);
+  expect(bounds?.lo).toBeCloseTo(lo, 5);
+  expect(bounds?.hi).toBeCloseTo(hi, 5);
+});

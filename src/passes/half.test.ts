@@ -135,3 +135,13 @@ test("bodies of If hand on FP32, and read what is FP16 around them", async () =>
   const condition = tensorOf("bool", [], Uint8Array.of(1));
   expect(await ratio(models, { condition, x: floats([5]) })).toBeGreaterThan(55);
 });
+
+test("what a place is computed from keeps FP32, where an operator leaves an input out, too", () => {
+  const { half } = halved((b) => {
+    const place = b.op("place", "Mul", [b.input("x", ["n"]), b.float("step", 3.3)]);
+    const bounded = b.op("bounded", "Clip", [place, undefined, b.float("most", 100)]);
+    b.output(b.op("y", "Floor", [bounded]));
+  });
+  expect(typesOf(half, "Clip")).toEqual(["float32"]);
+  expect(typesOf(half, "Mul")).toEqual(["float32"]);
+});

@@ -38,6 +38,35 @@ test.each<[string, (b: Builder, x: Value) => Value, number?]>([
     "Slice of all",
     (b, x) => b.op("v", "Slice", [x, b.int("from", [0]), b.int("to", [1000]), b.int("axes", [1])]),
   ],
+  [
+    "Slice of all, forward step by step",
+    (b, x) =>
+      b.op("v", "Slice", [
+        x,
+        b.int("from", [0]),
+        b.int("to", [1000]),
+        b.int("axes", [1]),
+        b.int("steps", [1]),
+      ]),
+  ],
+  [
+    "an old Slice of all",
+    (b, x) => b.op("v", "Slice", [x], { starts: [0], ends: [9], axes: [1] }),
+    9,
+  ],
+  ["an old Pad by nothing", (b, x) => b.op("v", "Pad", [x], { pads: [0, 0, 0, 0, 0, 0] }), 10],
+  [
+    "Dropout whose training is switched off",
+    (b, x) =>
+      b.op("v", "Dropout", [
+        x,
+        b.float("p", 0.1),
+        b.graph.addInitializer("training", tensorOf("bool", [], Uint8Array.of(0))),
+      ]),
+  ],
+  ["Max of one", (b, x) => b.op("v", "Max", [x])],
+  ["Min of one", (b, x) => b.op("v", "Min", [x])],
+  ["Mean of one", (b, x) => b.op("v", "Mean", [x])],
   ["Tile once", (b, x) => b.op("v", "Tile", [x, b.int("n", [1, 1, 1])])],
   ["Pad by nothing", (b, x) => b.op("v", "Pad", [x, b.int("n", [0, 0, 0, 0, 0, 0])])],
   ["Concat of one", (b, x) => b.op("v", "Concat", [x], { axis: 0 })],
@@ -80,6 +109,38 @@ test.each<[string, (b: Builder, x: Value) => Value]>([
   ["Mul by a vector of ones", (b, x) => b.op("v", "Mul", [x, b.float("one", [1, 1, 1, 1])])],
   ["Add of a vector of zeros", (b, x) => b.op("v", "Add", [x, b.float("zero", [0, 0, 0, 0])])],
   ["Add of 0, which would keep -0", (b, x) => b.op("v", "Add", [x, b.float("zero", 0)])],
+  ["Sub of -0, which makes 0 of -0", (b, x) => b.op("v", "Sub", [x, minusZero(b)])],
+  ["Sub from 0", (b, x) => b.op("v", "Sub", [b.float("zero", 0), x])],
+  ["Pow of 2", (b, x) => b.op("v", "Pow", [x, b.float("two", 2)])],
+  ["Pow of 1 to x", (b, x) => b.op("v", "Pow", [b.float("one", 1), x])],
+  ["Pad by something", (b, x) => b.op("v", "Pad", [x, b.int("n", [0, 0, 0, 0, 0, 1])])],
+  ["Concat with itself", (b, x) => b.op("v", "Concat", [x, x], { axis: 0 })],
+  ["Max of two", (b, x) => b.op("v", "Max", [x, b.float("one", 1)])],
+  ["CastLike of another type", (b, x) => b.op("v", "CastLike", [x, b.int("like", 1)])],
+  ["Transpose that turns all axes", (b, x) => b.op("v", "Transpose", [x])],
+  [
+    "Slice of a part",
+    (b, x) => b.op("v", "Slice", [x, b.int("from", [1]), b.int("to", [1000]), b.int("axes", [1])]),
+  ],
+  [
+    "Slice of which nobody knows the steps",
+    (b, x) =>
+      b.op("v", "Slice", [
+        x,
+        b.int("from", [0]),
+        b.int("to", [1]),
+        b.int("axes", [0]),
+        b.input("steps", [1], "int64"),
+      ]),
+  ],
+  [
+    "Mul by a default that the caller may replace",
+    (b, x) => {
+      const one = b.input("one", []);
+      one.tensor = tensorOf("float32", [], Float32Array.of(1));
+      return b.op("v", "Mul", [x, one]);
+    },
+  ],
   ["Div of 1", (b, x) => b.op("v", "Div", [b.float("one", 1), x])],
   [
     "Dropout in training",

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { bytesOf, buildModel, floats, type Builder } from "../../test/build.js";
+import { bytesOf, builder, buildModel, floats, type Builder } from "../../test/build.js";
 import { numbers, runModel } from "../../test/run.js";
-import type { Value } from "../graph/graph.js";
+import { expectUntouched } from "../../test/untouched.js";
+import { Graph, type Dim, type Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { print } from "../graph/print.js";
 import { verify } from "../graph/verify.js";
@@ -262,4 +263,120 @@ test("other Where and IsNaN are no guards", () => {
     );
   });
   expect(removeNanGuards(model)).toBe(0);
+});
+
+interface Odd {
+  readonly scores?: readonly Dim[];
+  readonly fill?: number;
+  readonly zero?: readonly number[];
+  readonly values?: readonly Dim[];
+  readonly opset?: number;
+  readonly axis?: number;
+  /** The reader of the guarded probabilities; default: their product with the values. */
+  readonly read?: (b: Builder, guarded: Value, values: Value) => Value;
+}
+
+/** A guard as in attention, over scores that may be -Infinity. */
+function guarded({
+  scores = [2, 3, 5],
+  fill = -Infinity,
+  zero = [],
+  values = [2, 5, 4],
+  opset = 18,
+  axis,
+  read = (b, p, v) => b.op("y", "MatMul", [p, v]),
+}: Odd): Model {
+  return buildModel(
+    (b) => {
+      const s = b.op("s", "Add", [b.input("x", scores), b.float("fill", fill)]);
+      const p = b.op("p", "Softmax", [s], axis === undefined ? {} : { axis });
+      const none = b.float("zero", [0], zero);
+      const g = b.op("g", "Where", [b.op("nan", "IsNaN", [p]), none, p]);
+      b.output(read(b, g, b.input("v", values)));
+    },
+    { opset },
+  );
+}
+
+test("the model that the next tests spoil is one whose guard moves", () => {
+  expect(removeNanGuards(guarded({}))).toBe(1);
+  expect(removeNanGuards(guarded({ zero: [1, 1, 1] }))).toBe(1);
+  expect(removeNanGuards(guarded({ opset: 12, axis: 2 }))).toBe(1);
+});
+
+test.each<[string, Odd]>([
+  ["whose zero has more axes than the probabilities", { zero: [1, 1, 1, 1] }],
+  [
+    "of probabilities that stand on the right of the product",
+    { scores: [2, 4, 5], read: (b, p, v) => b.op("y", "MatMul", [v, p]) },
+  ],
+  ["whose values are one vector, so that each row becomes one number", { values: [5] }],
+  ["of probabilities that are one row without an axis for rows", { scores: [5] }],
+  ["of an old Softmax, which flattens all axes from the second on", { opset: 12 }],
+  ["of an old Softmax over the axes from the first on", { opset: 12, axis: 0 }],
+  [
+    "that is added to a matrix, and not multiplied with it",
+    { values: [2, 3, 5], read: (b, p, v) => b.op("y", "Add", [p, v]) },
+  ],
+  ["that something else than a product reads", { read: (b, p) => b.op("y", "Relu", [p]) }],
+  [
+    "that a second product reads",
+    {
+      read: (b, p, v) =>
+        b.op("y", "Add", [
+          b.op("one", "MatMul", [p, v]),
+          b.op("two", "MatMul", [p, b.op("w", "Neg", [v])]),
+        ]),
+    },
+  ],
+  [
+    "whose result is multiplied with itself",
+    { scores: [5, 5], read: (b, p) => b.op("y", "MatMul", [p, p]) },
+  ],
+  [
+    "that a branch reads, which may not be taken",
+    {
+      read: (b, p, v) => {
+        const branch = (name: string, left: Value) => {
+          const inner = builder(new Graph(b.graph));
+          inner.output(inner.op(name, "MatMul", [left, v]));
+          return { type: "graph", value: inner.graph } as const;
+        };
+        const other = b.input("other", [2, 3, 5]);
+        const branches = { then_branch: branch("t", p), else_branch: branch("e", other) };
+        return b.op("y", "If", [b.input("condition", [], "bool")], branches);
+      },
+    },
+  ],
+])("a guard %s stays", (_, spoiled) => {
+  expectUntouched(guarded(spoiled), (model) => removeNanGuards(model));
+});
+
+test("a guard behind a Cast of the probabilities is one all the same", () => {
+  const model = buildModel((b) => {
+    const p = b.op("p", "Softmax", [b.input("x", [2, 3, 5], "float16")]);
+    const wide = b.op("wide", "Cast", [b.op("same", "Identity", [p])], { to: 1 });
+    const g = b.op("g", "Where", [b.op("nan", "IsNaN", [wide]), b.float("zero", 0), wide]);
+    b.output(b.op("y", "MatMul", [g, b.input("v", [2, 5, 4])]));
+  });
+  expect(removeNanGuards(model)).toBe(1);
+  verify(model);
+});
+
+test("a test for NaN that others read stays when its guard goes", () => {
+  const model = buildModel((b) => {
+    const p = b.op("p", "Softmax", [b.op("s", "Tanh", [b.input("x", [3, 5])])]);
+    const nan = b.op("nan", "IsNaN", [p]);
+    const g = b.op("g", "Where", [nan, b.float("zero", 0), p]);
+    b.output(b.op("y", "MatMul", [g, b.input("v", [5, 2])]), b.op("any", "Cast", [nan], { to: 1 }));
+  });
+  expect(removeNanGuards(model)).toBe(1);
+  verify(model);
+  expect([...model.graph.nodes()].map(({ op }) => op)).toEqual([
+    "Tanh",
+    "Softmax",
+    "IsNaN",
+    "MatMul",
+    "Cast",
+  ]);
 });

@@ -13,6 +13,7 @@ import {
 } from "../benchmark/benchmark-inputs.js";
 import { commandLine } from "./command-line.js";
 import type { Host } from "../host/host.js";
+import { withSessions } from "../host/sessions.js";
 import { interleavedLatencies, pairedRatio } from "../benchmark/latency.js";
 import { median, quantile } from "../math/quantile.js";
 import { BENCHMARK_DEFAULTS } from "../options/defaults.js";
@@ -81,18 +82,19 @@ async function timed(
 ): Promise<TimingReport[]> {
   const timings: TimingReport[] = [];
   for (const threads of settings.threads) {
-    const sessions: Session[] = [];
-    try {
-      // Idle threads of one session would slow down the others.
-      for (const { path } of subjects)
-        sessions.push(
-          await runtime.load(path, { threads, spinning: "running", integerSums: "native" }),
-        );
-      for (const shape of shapes)
-        timings.push(...(await timedShape(host, sessions, subjects, shape, threads, settings)));
-    } finally {
-      for (const session of sessions) await session.release();
-    }
+    const paths = subjects.map(({ path }) => path);
+    await withSessions(
+      { runtime },
+      paths,
+      async (sessions) => {
+        for (const shape of shapes)
+          timings.push(
+            ...(await timedShape(host, sessions, subjects, { shape, threads }, settings)),
+          );
+      },
+      // What users run: the runtime as it is by itself.
+      { threads, integerSums: "native" },
+    );
   }
   return timings;
 }
@@ -101,8 +103,7 @@ async function timedShape(
   host: Host,
   sessions: readonly Session[],
   subjects: readonly Subject[],
-  shape: Shape,
-  threads: number,
+  { shape, threads }: { readonly shape: Shape; readonly threads: number },
   { rounds, seconds, seed, signal, onProgress }: BenchmarkSettings,
 ): Promise<TimingReport[]> {
   const runs = sessions.map((session, i) => {

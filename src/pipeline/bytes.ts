@@ -12,8 +12,7 @@ import {
 import type { Plan } from "../quant/plan.js";
 import type { SiteReport } from "../report/report.js";
 import { choose } from "../targets/choices.js";
-import { floatTarget, targetFor } from "../targets/all.js";
-import { requireWeightForm } from "../targets/weight-forms.js";
+import { targetFor } from "../targets/all.js";
 import { lowerPlan, planModel } from "../plan/plan-model.js";
 
 export interface QuantizedBytes {
@@ -39,7 +38,6 @@ export function quantizeBytes(
     small = false,
     ...settings
   } = quantizeBytesSettings(options);
-  requireWeightForm(floatTarget(name), mode, settings.weights ?? "int8");
   const target = targetFor(name, mode);
   const choices = choose(target, mode, settings);
   const graph = importModel(decodeModel(model), external);

@@ -14,6 +14,7 @@ import { targetFor } from "../targets/all.js";
 import { calibrateSites, operandsOf } from "../calibrate/calibrate-sites.js";
 import { checkpointFor, type Checkpoint } from "../calibrate/checkpoint.js";
 import type { Host } from "../host/host.js";
+import { withRun } from "../host/run.js";
 import {
   calibrateSettings,
   type CalibrateOptions,
@@ -86,21 +87,19 @@ async function statisticsOf(
     throw new OptionError("data", "left out", "a file of texts ({data: train.jsonl})");
   const target = targetFor(settings.target, "static");
   const { attention, residual } = choose(target, "static", settings);
-  const file = host.open(input);
-  try {
-    const model = readGraph(file);
+  return withRun(host, input, async (run) => {
+    const model = readGraph(run.file);
     const choices = { outliers, attention, residual };
     prepareCalibrated(model, target, choices);
     const operands = operandsOf(findSites(model), target, choices);
-    const { batches: _, ...calibrated } = await calibrateSites(
-      host,
-      file,
-      model,
-      [...operands.keys()],
-      { ...dataOptions(settings, data), samples, ...choices, checkpoint, shard, onProgress },
-    );
+    const { batches: _, ...calibrated } = await calibrateSites(run, model, [...operands.keys()], {
+      ...dataOptions(settings, data),
+      samples,
+      ...choices,
+      checkpoint,
+      shard,
+      onProgress,
+    });
     return calibrated;
-  } finally {
-    file.close();
-  }
+  });
 }

@@ -16,6 +16,8 @@ import {
   type Prepared,
 } from "../evaluate/score.js";
 import type { Host, OpenedModel } from "../host/host.js";
+import { withRun, type Run } from "../host/run.js";
+import { withSessions } from "../host/sessions.js";
 import { compareSettings, type CompareOptions } from "../options/compare.js";
 import { compareOutputs, outputErrors, type OutputErrors } from "../evaluate/outputs.js";
 import { readGraph } from "../host/read-graph.js";
@@ -38,69 +40,43 @@ export async function compareModels(
 ): Promise<CompareReport> {
   const { data, ...checked } = compareSettings(options);
   const base = { ...checked, onProgress: checked.onProgress ?? (() => undefined) };
-  const left = host.open(reference);
-  try {
-    const right = host.open(candidate);
-    try {
+  return withRun(host, reference, (left) =>
+    withRun(host, candidate, ({ file: right }) => {
       const settings = data === undefined ? undefined : { ...base, data };
-      return await compareFiles(host, left, right, { ...base, data: data ?? [] }, settings);
-    } finally {
-      right.close();
-    }
-  } finally {
-    left.close();
-  }
+      return compareFiles(left, right, { ...base, data: data ?? [] }, settings);
+    }),
+  );
 }
 
 async function compareFiles(
-  host: Host,
-  left: OpenedModel,
+  run: Run,
   right: OpenedModel,
   settings: Settings,
   onData: Settings | undefined,
 ): Promise<CompareReport> {
+  const { host, file: left } = run;
   const { siteRows, alone, plan, signal, onProgress } = settings;
   // What is wrong with it should not show after all the rest.
   if (alone && plan !== undefined) parsePlan(host.readPlan(plan), plan);
-  const prepared = onData && (await prepareOrPlain(host, left, onData));
+  const prepared = onData && (await prepareOrPlain(run, onData));
   const start = host.now();
   onProgress({ step: "loading", done: 0, total: 0 });
   const errors = outputErrors();
-  const warnings: string[] = [];
-  let [change, rows]: [ChangeReport | undefined, number] = [undefined, 0];
-  let feeds: FeedPair[] = [];
-  const sessions: Session[] = [];
-  let afterLoad = start;
-  try {
-    for (const { path } of [left, right])
-      sessions.push(await host.runtime.load(path, { spinning: "running" }));
+  const ran = await withSessions(host, [left.path, right.path], async (sessions) => {
     const pair = sessions as unknown as Pair;
     requireAlike(left, right, pair);
-    afterLoad = host.now();
-    if (prepared === undefined) {
-      feeds = await madeUpFeeds(left, pair[0], settings.seed);
-      await compareOutputs(pair, feeds, errors, signal);
-      rows = feeds.reduce((sum, { reference: feed }) => sum + rowsIn(feed), 0);
-    } else {
-      const compared = await changeBetween(pair, prepared, settings, {
-        labelled: isLabelled(prepared),
-        see: (lists) => addRows(errors, lists),
-      });
-      warnings.push(...prepared.warnings, ...compared.warnings);
-      if (prepared.isTask) change = compared.report;
-      rows = prepared.records.length;
-      feeds = pairFeeds(pair, prepared, settings);
-    }
-  } finally {
-    for (const session of sessions) await session.release();
-  }
+    const loaded = host.now();
+    const found = await ranOn(pair, left, prepared, { settings, errors });
+    return { ...found, loaded };
+  });
+  const { feeds, change } = ran;
   const afterRun = host.now();
   const found =
     siteRows === 0
       ? { sites: [], unmatched: [] }
       : await siteErrors(host, left, right, feeds, { signal, onProgress });
   const aloneReports = alone
-    ? await aloneErrors(host, left, feeds, { ...settings, data: onData?.data })
+    ? await aloneErrors(run, feeds, { ...settings, data: onData?.data })
     : undefined;
   const outputs = errors.reports();
   const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
@@ -111,7 +87,7 @@ async function compareFiles(
     candidate: right.path,
     bytes: { reference: left.bytes(), candidate: right.bytes() },
     inputs: prepared === undefined ? "synthetic" : "data",
-    rows,
+    rows: ran.rows,
     siteRows: siteRows === 0 ? 0 : feeds.reduce((sum, feed) => sum + rowsIn(feed.reference), 0),
     outputs,
     ...(ratios.length === 0 ? {} : { snrDb: Math.min(...ratios) }),
@@ -120,11 +96,43 @@ async function compareFiles(
     unmatched: found.unmatched,
     ...(aloneReports === undefined ? {} : { alone: aloneReports }),
     seconds: {
-      load: afterLoad - start,
-      run: afterRun - afterLoad,
+      load: ran.loaded - start,
+      run: afterRun - ran.loaded,
       sites: host.now() - afterRun,
     },
-    warnings,
+    warnings: ran.warnings,
+  };
+}
+
+interface Ran {
+  readonly feeds: readonly FeedPair[];
+  readonly rows: number;
+  readonly change: ChangeReport | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** Both models over the data, or made-up inputs where there is none; their outputs go into `errors`. */
+async function ranOn(
+  pair: Pair,
+  left: OpenedModel,
+  prepared: PreparedPair | undefined,
+  { settings, errors }: { readonly settings: Settings; readonly errors: OutputErrors },
+): Promise<Ran> {
+  if (prepared === undefined) {
+    const feeds = await madeUpFeeds(left, pair[0], settings.seed);
+    await compareOutputs(pair, feeds, errors, settings.signal);
+    const rows = feeds.reduce((sum, { reference: feed }) => sum + rowsIn(feed), 0);
+    return { feeds, rows, change: undefined, warnings: [] };
+  }
+  const { report, warnings } = await changeBetween(pair, prepared, settings, {
+    labelled: isLabelled(prepared),
+    see: (lists) => addRows(errors, lists),
+  });
+  return {
+    feeds: pairFeeds(pair, prepared, settings),
+    rows: prepared.records.length,
+    change: prepared.isTask ? report : undefined,
+    warnings: [...prepared.warnings, ...warnings],
   };
 }
 
@@ -151,16 +159,12 @@ async function madeUpFeeds(
 }
 
 /** Where no task can be told and none is named, outputs are compared all the same. */
-async function prepareOrPlain(
-  host: Host,
-  file: OpenedModel,
-  settings: Settings,
-): Promise<PreparedPair> {
+async function prepareOrPlain(run: Run, settings: Settings): Promise<PreparedPair> {
   try {
-    return { ...(await prepareEvaluation(host, file, settings)), isTask: true, warnings: [] };
+    return { ...(await prepareEvaluation(run, settings)), isTask: true, warnings: [] };
   } catch (error) {
     if (!(error instanceof TaskError) || settings.task !== undefined) throw error;
-    const prepared = await prepareEvaluation(host, file, settings, PLAIN);
+    const prepared = await prepareEvaluation(run, settings, PLAIN);
     const warning = `Outputs are compared, not predictions: ${error.message}`;
     return { ...prepared, isTask: false, warnings: [warning] };
   }

@@ -3,6 +3,8 @@ import { evaluateModel } from "../evaluate/predictions.js";
 import { predictionWarnings, prepareEvaluation, runOptions } from "../evaluate/score.js";
 import { CONFIDENCE, metricReports } from "../evaluate/significance.js";
 import type { Host } from "../host/host.js";
+import { withRun } from "../host/run.js";
+import { withSession } from "../host/sessions.js";
 import { evaluateSettings, type EvaluateOptions } from "../options/evaluate.js";
 import { REPORT_VERSION, type EvaluateReport } from "../report/report.js";
 
@@ -16,25 +18,23 @@ export async function evaluateFile(
   const settings = { ...checked, onProgress: checked.onProgress ?? (() => undefined) };
   const { seed, onProgress } = settings;
   const start = host.now();
-  const file = host.open(input);
-  try {
-    const prepared = await prepareEvaluation(host, file, settings);
+  return withRun(host, input, async (run) => {
+    const prepared = await prepareEvaluation(run, settings);
     const { task, tokenizer, records, paths } = prepared;
     const afterRead = host.now();
     onProgress({ step: "loading", done: 0, total: 0 });
-    const session = await host.runtime.load(file.path, { spinning: "running" });
-    try {
+    return withSession(host, run.file.path, async (session) => {
       const afterLoad = host.now();
       const evaluated = await evaluateModel(session, tokenizer, task, records, {
         ...runOptions(settings),
         onProgress: (progress) => onProgress({ step: "evaluating", unit: "rows", ...progress }),
       });
-      const run = host.now() - afterLoad;
+      const seconds = host.now() - afterLoad;
       onProgress({ step: "resampling", done: 0, total: 0 });
       return {
         version: REPORT_VERSION,
         command: "evaluate",
-        model: file.path,
+        model: run.file.path,
         task: task.name,
         data: paths,
         rows: records.length,
@@ -43,14 +43,10 @@ export async function evaluateFile(
         metrics: metricReports(evaluated.measures, records.length, seed),
         confidence: CONFIDENCE,
         seed,
-        seconds: { load: afterLoad - afterRead, read: afterRead - start, run },
-        rate: evaluated.rows / run,
+        seconds: { load: afterLoad - afterRead, read: afterRead - start, run: seconds },
+        rate: evaluated.rows / seconds,
         warnings: predictionWarnings(evaluated),
       };
-    } finally {
-      await session.release();
-    }
-  } finally {
-    file.close();
-  }
+    });
+  });
 }

@@ -11,6 +11,7 @@ import { requestCommand, startCommand, type Serving } from "../targets/triton-co
 import { fedInputs, foreignToTensorrt, tritonConfig, tritonModel } from "../targets/triton.js";
 import { trtexecCommand } from "../targets/trtexec.js";
 import type { Host, OpenedModel } from "../host/host.js";
+import { withRun } from "../host/run.js";
 import { exportTritonSettings, type ExportTritonOptions } from "../options/export-triton.js";
 
 export interface TritonExported {
@@ -29,25 +30,21 @@ export async function exportTritonModel(
   options: ExportTritonOptions,
 ): Promise<TritonExported> {
   const settings = exportTritonSettings(options);
-  const { output, target, force, signal, onProgress = () => undefined } = settings;
+  const { output, target, maxBatch, force, signal, onProgress = () => undefined } = settings;
   const start = host.now();
-  const file = host.open(input);
-  try {
+  return withRun(host, input, async ({ file }) => {
     const name = settings.name ?? nameFor(host, file);
     const folder = host.join(output, name);
-    const [config, path] = [
-      host.join(folder, "config.pbtxt"),
-      host.join(folder, "1", "model.onnx"),
-    ];
+    const config = host.join(folder, "config.pbtxt");
+    const path = host.join(folder, "1", "model.onnx");
     for (const each of [config, path]) host.requireWritable(each, force);
     onProgress({ step: "reading", done: 0, total: 0 });
     const proto = decodeModel(file.source);
     const model = importModel(proto, file.external);
     inferTypes(model);
     const served = tritonModel(model);
-    const batched = served.unbatched === undefined && settings.maxBatch > 0;
-    const maxLength = maxLengthOf(model);
-    const text = tritonConfig(model, { name, target, maxBatch: settings.maxBatch, maxLength });
+    const batched = served.unbatched === undefined && maxBatch > 0;
+    const text = tritonConfig(model, { name, target, maxBatch, maxLength: maxLengthOf(model) });
 
     signal?.throwIfAborted();
     onProgress({ step: "writing", done: 0, total: 0 });
@@ -56,19 +53,6 @@ export async function exportTritonModel(
       external: file.external,
       texts: [{ path: config, text }],
     });
-    const serving: Serving = {
-      name,
-      repository: host.absolute(output),
-      gpu: target === "tensorrt",
-    };
-    const engine = {
-      path,
-      inputs: fedInputs(model),
-      maxLength,
-      maxBatch: batched ? settings.maxBatch : undefined,
-      // Such a file holds the types of all that it does.
-      fp16: [...model.graph.initializers()].some(({ dtype }) => dtype === "float16"),
-    };
     const report: ExportTritonReport = {
       version: REPORT_VERSION,
       command: "export-triton",
@@ -78,17 +62,46 @@ export async function exportTritonModel(
       target,
       files: written.files,
       bytes: written.bytes,
-      maxBatch: batched ? settings.maxBatch : 0,
-      startCommand: startCommand(serving),
-      requestCommand: requestCommand(serving, served.inputs),
-      ...(target === "tensorrt" ? { engineCommand: trtexecCommand(engine) } : {}),
+      maxBatch: batched ? maxBatch : 0,
+      ...commandsFor(model, served, {
+        path,
+        target,
+        serving: { name, repository: host.absolute(output), gpu: target === "tensorrt" },
+        maxBatch: batched ? maxBatch : undefined,
+      }),
       seconds: host.now() - start,
       warnings: [...warningsFor(model, target, batched), ...unbatchedWarning(served.unbatched)],
     };
     return { path: output, report };
-  } finally {
-    file.close();
-  }
+  });
+}
+
+/** How the server is started and asked, and the engine built where there is one. */
+function commandsFor(
+  model: Model,
+  { inputs }: ReturnType<typeof tritonModel>,
+  how: {
+    readonly path: string;
+    readonly target: string;
+    readonly serving: Serving;
+    readonly maxBatch: number | undefined;
+  },
+): Pick<ExportTritonReport, "startCommand" | "requestCommand" | "engineCommand"> {
+  const { path, target, serving, maxBatch } = how;
+  const commands = {
+    startCommand: startCommand(serving),
+    requestCommand: requestCommand(serving, inputs),
+  };
+  if (target !== "tensorrt") return commands;
+  const engine = {
+    path,
+    inputs: fedInputs(model),
+    maxLength: maxLengthOf(model),
+    maxBatch,
+    // Such a file holds the types of all that it does.
+    fp16: [...model.graph.initializers()].some(({ dtype }) => dtype === "float16"),
+  };
+  return { ...commands, engineCommand: trtexecCommand(engine) };
 }
 
 /** `bert-sst2` of `bert-sst2/onnx/model.onnx`; a file outside of a model's folder lends its own name. */

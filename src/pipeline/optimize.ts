@@ -7,7 +7,7 @@ import { requireFloat } from "../plan/plan-model.js";
 import type { Host } from "../host/host.js";
 import { optimizeSettings, type OptimizeOptions } from "../options/optimize.js";
 import { prepare } from "../plan/prepare.js";
-import { undoOnFailure } from "./quantize.js";
+import { undoOnFailure } from "../host/sessions.js";
 import { readGraph } from "../host/read-graph.js";
 
 export interface Optimized {
@@ -47,7 +47,7 @@ export async function optimizeModel(
     const check = await undoOnFailure(host, written.files, async () => {
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
-      return checkEdition(host.runtime, file.path, output, { feeds, inputs: "synthetic", signal });
+      return checkEdition(host, file.path, output, { feeds, inputs: "synthetic", signal });
     });
     const end = host.now();
     const report: OptimizeReport = {

@@ -19,20 +19,24 @@ import {
   type Target,
 } from "../targets/target.js";
 import {
-  calibrateSites,
   dataOptions,
   type DataSettings,
   drawFor,
   operandsOf,
+  rowsForCheck,
+  withCalibrated,
   type Calibrated,
   type TapOptions,
 } from "../calibrate/calibrate-sites.js";
 import { planSites, type Planned, type PlanOptions } from "../plan/plan-model.js";
 import { copyOf } from "../calibrate/float-copy.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import { clippedShares, withTapped, type Tapped } from "../calibrate/clipping.js";
+import type { RunBatches } from "../data/run-batches.js";
+import type { Run } from "../host/run.js";
+import type { ClippedReport } from "../report/report.js";
 import { roundPlan } from "../ptq/gptq/round-plan.js";
 import { rangeReports } from "../calibrate/range-reports.js";
-import { rangesFrom } from "../ptq/ranges.js";
+import { rangesFrom, type Ranged } from "../ptq/ranges.js";
 import { readGraph } from "../host/read-graph.js";
 import { withTwoTerms } from "../ptq/second-term/plan-second-terms.js";
 import { prepareCalibrated } from "../plan/prepare-calibrated.js";
@@ -51,9 +55,20 @@ export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions
   readonly range: string;
   /** "high": activations that cost most get two terms. */
   readonly accuracy: "default" | "high";
+  /** Data that is looked at for values beyond the ranges. */
+  readonly unseen?: string | readonly string[] | undefined;
   /** Share of all multiplications that second terms may take. */
   readonly extraProducts: number;
   readonly onProgress: OnProgress;
+}
+
+/** Statistics, and what becomes of the plan by them. */
+interface Found {
+  readonly calibrated: FromStatistics;
+  /** By the names that the graph has before it is smoothed. */
+  readonly warnings: readonly string[];
+  readonly ranged: Ranged;
+  readonly planned: Planned;
 }
 
 /**
@@ -61,70 +76,118 @@ export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions
  * statistics of another model, what calibration throws, and as `planModel`.
  */
 export async function planCalibrated(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   model: Model,
   target: Target,
   options: CalibratedOptions,
 ): Promise<Planned> {
   const rewrites = prepareCalibrated(model, target, options);
-  const found = findSites(model);
-  const start = host.now();
-  const operands = operandsOf(found, target, options);
-  const {
-    statistics,
-    batches,
-    resumed: _,
-    ...rows
-  } = await statisticsFor(host, file, model, target, operands, options);
-  // By the names that the graph has before it is smoothed.
-  const warnings = nonFiniteWarnings(statistics, model);
-  options.onProgress({ step: "smoothing", done: 0, total: 0 });
-  const estimator = estimatorOf(options.range);
-  if (estimator === undefined) throw new OptionError("range", options.range, ESTIMATORS);
-  const { smooth } = options;
-  const ranged = rangesFrom(model, found, statistics, { smooth, estimator });
-  model.graph.sort();
-  inferTypes(model);
-  const planned = planSites(
-    ranged.sites,
-    target,
-    { ...options, rangeOf: ranged.rangeOf },
-    rewrites,
+  const sites = findSites(model);
+  const start = run.host.now();
+  const { calibrated, warnings, ranged, planned } = await withStatistics(
+    run,
+    { model, target, sites },
+    options,
+    async (calibrated, tapped) => {
+      const { statistics } = calibrated;
+      const warnings = nonFiniteWarnings(statistics, model);
+      options.onProgress({ step: "smoothing", done: 0, total: 0 });
+      const ranged = rangedModel(model, sites, statistics, options);
+      const { rangeOf } = ranged;
+      const planned = planSites(ranged.sites, target, { ...options, rangeOf }, rewrites);
+      const clipped = await clippedIn(run, model, planned, { ranged, tapped, options });
+      return { calibrated, warnings, ranged, planned: { ...planned, clipped } } satisfies Found;
+    },
   );
   const float = options.mode === "qat" ? copyOf(model) : undefined;
-  const drawn = options.round || options.accuracy === "high" ? await batches?.() : undefined;
-  const doubled =
-    options.accuracy === "high"
-      ? await withTwoTerms(host, file, model, target, planned, drawn, options)
-      : { plan: planned.plan, activations: 0 };
-  const improved = await roundPlan(
-    host,
-    file,
+  const { statistics, batches, resumed: _, ...rows } = calibrated;
+  const { weights, plan, twoTerms, rounded, corrected, ...improved } = await improvedPlan(
+    run,
     model,
-    planned.sites,
-    doubled.plan,
-    { meansOf: ranged.meansOf, batches: options.round ? drawn : undefined },
-    { ...options, correct: options.correct && options.mode !== "dynamic" },
+    target,
+    { planned, meansOf: ranged.meansOf, batches },
+    options,
   );
   return {
     ...planned,
     ...(float === undefined ? {} : { float }),
-    plan: doubled.plan,
+    plan,
     sites: improved.sites,
-    weights: improved.weights,
-    ranges: rangeReports(improved.sites, doubled.plan, ranged.seenOf),
+    weights,
+    ranges: rangeReports(improved.sites, plan, ranged.seenOf),
     calibration: {
       ...rows,
       smoothed: ranged.smoothed,
-      rounded: improved.rounded,
-      corrected: improved.corrected,
-      twoTerms: doubled.activations,
+      rounded,
+      corrected,
+      twoTerms,
       activations: statistics.tensors.size,
-      seconds: host.now() - start,
+      seconds: run.host.now() - start,
     },
     warnings: [...warnings, ...(options.round && batches === undefined ? [NEAREST] : [])],
   };
+}
+
+/** Smooths `model` in place. Throws OptionError for a range estimator that there is not. */
+function rangedModel(
+  model: Model,
+  sites: readonly Site[],
+  statistics: Statistics,
+  { range, smooth }: CalibratedOptions,
+): Ranged {
+  const estimator = estimatorOf(range);
+  if (estimator === undefined) throw new OptionError("range", range, ESTIMATORS);
+  const ranged = rangesFrom(model, sites, statistics, { smooth, estimator });
+  model.graph.sort();
+  inferTypes(model);
+  return ranged;
+}
+
+/** Undefined where nobody asks for it, or ranges are found at run time. */
+async function clippedIn(
+  run: Run,
+  model: Model,
+  planned: Planned,
+  context: {
+    readonly ranged: Ranged;
+    readonly tapped: WithTapped;
+    readonly options: CalibratedOptions;
+  },
+): Promise<ClippedReport[] | undefined> {
+  const { ranged, tapped, options } = context;
+  const { unseen, mode, signal } = options;
+  if (unseen === undefined || mode === "dynamic") return undefined;
+  const batches = await rowsForCheck(run, model, dataOptions(options, unseen));
+  const { sourceOf } = ranged;
+  return tapped((heard) => clippedShares(heard, planned, { sourceOf, batches, signal }));
+}
+
+/** Second terms, rounded weights and corrected biases. */
+async function improvedPlan(
+  run: Run,
+  model: Model,
+  target: Target,
+  from: {
+    readonly planned: Planned;
+    readonly meansOf: Ranged["meansOf"];
+    readonly batches: (() => Promise<RunBatches>) | undefined;
+  },
+  options: CalibratedOptions,
+) {
+  const { planned, meansOf } = from;
+  const { sites } = planned;
+  const isHigh = options.accuracy === "high";
+  const batches = options.round || isHigh ? await from.batches?.() : undefined;
+  const { plan, activations } = isHigh
+    ? await withTwoTerms(run, model, target, { ...planned, batches }, options)
+    : { plan: planned.plan, activations: 0 };
+  const rounded = await roundPlan(
+    run,
+    model,
+    { sites, plan, meansOf, batches: options.round ? batches : undefined },
+    { ...options, correct: options.correct && options.mode !== "dynamic" },
+  );
+  return { ...rounded, plan, twoTerms: activations };
 }
 
 const NEAREST =
@@ -163,26 +226,41 @@ function requireTensors(
   );
 }
 
-/** With statistics, data serves for all but ranges. */
-async function statisticsFor(
-  host: Host,
-  file: OpenedModel,
-  model: Model,
-  target: Target,
-  operands: ReadonlyMap<string, Site>,
+type FromStatistics = Pick<Calibrated, "statistics"> & Partial<Calibrated>;
+
+/** Listens to the float model, which is loaded for it where it is not yet. */
+type WithTapped = <T>(work: (tapped: Tapped) => Promise<T>) => Promise<T>;
+
+interface Prepared {
+  readonly model: Model;
+  readonly target: Target;
+  readonly sites: readonly Site[];
+}
+
+/** Calibrates; or takes statistics, with which data serves for all but ranges. */
+async function withStatistics<T>(
+  run: Run,
+  { model, target, sites }: Prepared,
   options: CalibratedOptions,
-): Promise<Pick<Calibrated, "statistics"> & Partial<Calibrated>> {
+  work: (calibrated: FromStatistics, tapped: WithTapped) => Promise<T>,
+): Promise<T> {
   const { data, stats, samples, outliers, attention, residual, onProgress } = options;
+  const { host, file } = run;
   const taps = { outliers, attention, residual };
+  const operands = operandsOf(sites, target, options);
   const names = [...operands.keys()];
+  const floatCopy = (): Model => {
+    const copy = readGraph(file);
+    prepareCalibrated(copy, target, taps);
+    return copy;
+  };
   if (stats !== undefined) {
     const statistics = parseStatistics(host.readStatistics(stats), stats);
     requireOf(statistics, host.fingerprint(file), taps, stats);
     requireTensors(statistics, model, operands);
-    if (data === undefined) return { statistics };
-    const given = { ...dataOptions(options, data), samples };
-    const drawn = drawFor(host, file, model, names, given);
-    return { statistics, batches: drawn };
+    const batches = data && drawFor(run, model, names, { ...dataOptions(options, data), samples });
+    const calibrated = { statistics, ...(batches && { batches }) };
+    return work(calibrated, (heard) => withTapped(run, floatCopy(), names, heard));
   }
   if (data === undefined)
     throw new OptionError(
@@ -190,14 +268,10 @@ async function statisticsFor(
       "left out in static mode",
       "a file of texts to calibrate with ({data: train.jsonl}), or statistics ({stats: stats.json})",
     );
-  const copy = readGraph(file);
-  prepareCalibrated(copy, target, taps);
-  return calibrateSites(host, file, copy, names, {
-    ...dataOptions(options, data),
-    samples,
-    ...taps,
-    onProgress,
-  });
+  const given = { ...dataOptions(options, data), samples, ...taps, onProgress };
+  return withCalibrated(run, floatCopy(), names, given, (calibrated, tapped) =>
+    work(calibrated, (heard) => heard(tapped)),
+  );
 }
 
 function requireOf(

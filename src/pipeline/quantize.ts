@@ -1,36 +1,59 @@
 // The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
+import { dataOptions, rowsForCheck } from "../calibrate/calibrate-sites.js";
+import { clippingWarnings } from "../calibrate/clipping.js";
+import { checkFeeds, checkWarnings } from "../evaluate/check.js";
+import { evaluationOf, type PairEvaluation } from "../evaluate/score.js";
+import { floatAnswers, verify, type Verification, type Verified } from "../evaluate/verify.js";
 import { exportModel } from "../graph/export.js";
 import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
-import { maxLengthOf } from "../inputs/length.js";
-import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
-import { REPORT_VERSION, type QuantizeReport } from "../report/report.js";
-import { choose } from "../targets/choices.js";
-import { floatTarget, targetFor } from "../targets/all.js";
-import { requireWeightForm } from "../targets/weight-forms.js";
-import { rowsForCheck } from "../calibrate/calibrate-sites.js";
-import { checkEdition, checkFeeds, checkWarnings } from "../evaluate/check.js";
-import { lowerPlan, planModel } from "../plan/plan-model.js";
-import { evaluationOf } from "../evaluate/score.js";
-import { clippedShares, clippingWarnings } from "../calibrate/clipping.js";
-import { dataOptions } from "../calibrate/calibrate-sites.js";
-import { planCalibrated } from "./plan-from-data.js";
 import type { Host } from "../host/host.js";
-import { trainPlanned } from "../qat/train-planned.js";
-import { requireOneForm } from "../options/weight-options.js";
-import { commandLine } from "./command-line.js";
-import { reportFile, requireReportName } from "./report.js";
-import { partsOf } from "../plan/part-reports.js";
-import { measureSteps } from "./ablation.js";
+import { readGraph } from "../host/read-graph.js";
+import { withRun, type Run } from "../host/run.js";
+import { undoOnFailure, withSession } from "../host/sessions.js";
+import { maxLengthOf } from "../inputs/length.js";
 import { QUANTIZE_DEFAULTS } from "../options/defaults.js";
 import { quantizeSettings, type AnyQuantizeOptions } from "../options/quantize.js";
-import { readGraph } from "../host/read-graph.js";
+import { requireOneForm } from "../options/weight-options.js";
+import { partsOf } from "../plan/part-reports.js";
+import { lowerPlan, planModel, type Planned } from "../plan/plan-model.js";
+import { trainPlanned, type QatPlanned } from "../qat/train-planned.js";
+import { parsePlan, planToJson, weightFormOf, type Plan, type WeightForm } from "../quant/plan.js";
+import type { OnProgress } from "../report/progress.js";
+import { REPORT_VERSION, type QuantizeReport, type AblationReport } from "../report/report.js";
+import type { Feeds } from "../runtime/runtime.js";
 import { saturates } from "../runtime/integer-sums.js";
+import { floatTarget, targetFor } from "../targets/all.js";
+import { choose } from "../targets/choices.js";
+import type { Target } from "../targets/target.js";
+import { requireWeightForm } from "../targets/weight-forms.js";
+import { measureSteps } from "./ablation.js";
+import { commandLine } from "./command-line.js";
+import { planCalibrated } from "./plan-from-data.js";
+import { reportFile, requireReportName } from "./report.js";
 
 export interface Quantized {
   /** The file that was written. */
   readonly path: string;
   readonly report: QuantizeReport;
+}
+
+type Choices = ReturnType<typeof choose>;
+type Settings = ReturnType<typeof quantizeSettings> & {
+  readonly onProgress: OnProgress;
+};
+
+const NO_ANSWERS = { expected: undefined, predicted: undefined };
+
+/** What was asked for, once it is known to fit together. */
+interface Order {
+  readonly input: string;
+  readonly options: AnyQuantizeOptions;
+  readonly settings: Settings;
+  readonly target: Target;
+  readonly choices: Choices;
+  readonly given: Plan | undefined;
+  readonly output: string;
 }
 
 /**
@@ -42,153 +65,228 @@ export async function quantizeModel(
   input: string,
   options: AnyQuantizeOptions = {},
 ): Promise<Quantized> {
-  const settings = quantizeSettings(options);
-  const { mode, force, seed, signal, onProgress = () => undefined } = settings;
-  requireWeightForm(floatTarget(settings.target), mode, settings.weights ?? "int8");
+  const settings = settingsOf(options);
+  const { mode, labelColumn: label, answersColumn: answers } = settings;
   const target = targetFor(settings.target, mode);
   const choices = choose(target, mode, settings);
   requireReportName(settings.report);
-  const start = host.now();
-  const file = host.open(input);
-  try {
-    const given = readPlan(host, settings.plan);
-    const form = requireOneForm(settings, given);
-    const output = settings.output ?? host.beside(file.path, ENDINGS[form]);
-    host.requireWritable(output, force);
-    for (const path of [settings.writePlan, settings.report])
-      if (path !== undefined) host.requireWritable(path, force);
-    onProgress({ step: "reading", done: 0, total: 0 });
-    const model = readGraph(file);
-    const bytesBefore = file.bytes();
-    // Labels first: a wrong one should not show when all is done.
-    const evaluate = await evaluationOf(host, file, settings);
-    const afterRead = host.now();
+  // Data is trained on with its labels: then it is read with them from the beginning.
+  const columns = mode === "qat" ? { label, answers } : undefined;
+  return withRun(
+    host,
+    input,
+    async (run) => {
+      const start = host.now();
+      const given = readPlan(host, settings.plan);
+      const output = outputFor(run, settings, given);
+      const order: Order = { input, options, settings, target, choices, given, output };
+      settings.onProgress({ step: "reading", done: 0, total: 0 });
+      const model = readGraph(run.file);
+      const bytesBefore = run.file.bytes();
+      // Labels first: a wrong one should not show when all is done.
+      const evaluation = await evaluationOf(run, settings);
+      const afterRead = host.now();
+      const made = await planned(run, model, order, evaluation);
+      const afterPlan = host.now();
+      const written = write(run, model, order);
+      const afterWrite = host.now();
+      const peakMemoryBytes = host.peakMemory();
+      return undoOnFailure(host, written.files, async () => {
+        const checked = await finished(run, order, made);
+        const report = reportOf(run, order, made, checked, {
+          bytesBefore,
+          bytesAfter: written.bytes,
+          peakMemoryBytes,
+          seconds: {
+            read: afterRead - start,
+            plan: afterPlan - afterRead,
+            write: afterWrite - afterPlan,
+            ...(checked.check && { check: checked.at - afterWrite }),
+          },
+        });
+        if (settings.report !== undefined)
+          host.writeText(settings.report, reportFile(settings.report, report), settings.force);
+        made.trained?.finish();
+        return { path: output, report };
+      });
+    },
+    columns,
+  );
+}
 
-    signal?.throwIfAborted();
-    onProgress({ step: "planning", done: 0, total: 0 });
-    const calibrated =
-      form === "int8" &&
-      (mode !== "dynamic" || settings.data !== undefined || settings.stats !== undefined)
-        ? await planCalibrated(host, file, model, target, {
-            ...settings,
-            ...choices,
-            plan: given,
-            onProgress,
-          })
-        : planModel(model, target, { ...settings, ...choices, plan: given });
-    const trained =
-      mode === "qat" && settings.data !== undefined
-        ? await trainPlanned(host, file, model, target, calibrated, {
-            ...settings,
-            data: settings.data,
-            output,
-            onProgress,
-          })
-        : undefined;
-    const planned = trained?.planned ?? calibrated;
-    const { sites, plan, reports, rewrites, calibration, weights, warnings = [] } = planned;
-    const { ranges = [] } = planned;
-    const partsAt = partsOf(sites, plan, choices);
-    const rows =
-      settings.check && settings.data !== undefined
-        ? await rowsForCheck(host, file, model, dataOptions(settings, settings.data))
-        : undefined;
-    const feeds = rows?.map((row) => row.feeds) ?? (settings.check ? checkFeeds(model, seed) : []);
-    const held = settings.evaluate ?? settings.data;
-    const clipped =
-      mode === "dynamic" || held === undefined || !(settings.check || settings.evaluate)
-        ? undefined
-        : await clippedShares(
-            host,
-            file,
-            model,
-            planned,
-            (held === settings.data ? rows : undefined) ??
-              (await rowsForCheck(host, file, model, dataOptions(settings, held))),
+/** Throws OptionError for options that do not fit together, UnsupportedError for a form that the target does not have. */
+function settingsOf(options: AnyQuantizeOptions): Settings {
+  const settings = quantizeSettings(options);
+  requireWeightForm(floatTarget(settings.target), settings.mode, settings.weights ?? "int8");
+  return { ...settings, onProgress: settings.onProgress ?? (() => undefined) };
+}
+
+/** Throws where something that is written may not be. */
+function outputFor({ host, file }: Run, settings: Settings, given: Plan | undefined): string {
+  const form = requireOneForm(settings, given);
+  const output = settings.output ?? host.beside(file.path, ENDINGS[form]);
+  host.requireWritable(output, settings.force);
+  for (const path of [settings.writePlan, settings.report])
+    if (path !== undefined) host.requireWritable(path, settings.force);
+  return output;
+}
+
+interface Made {
+  readonly planned: Planned;
+  readonly trained: QatPlanned | undefined;
+  readonly verification: Verification;
+  readonly partsAt: ReturnType<typeof partsOf>;
+  readonly nextCommand: string | undefined;
+}
+
+/** Plans and lowers `model`, training it in between where that is asked for. */
+async function planned(
+  run: Run,
+  model: Model,
+  { settings, target, choices, given, output }: Order,
+  evaluation: PairEvaluation | undefined,
+): Promise<Made> {
+  const { mode, data, stats, check, seed, signal, onProgress } = settings;
+  signal?.throwIfAborted();
+  onProgress({ step: "planning", done: 0, total: 0 });
+  const options = { ...settings, ...choices, plan: given };
+  const isFromData = mode !== "dynamic" || data !== undefined || stats !== undefined;
+  const unseen = check || settings.evaluate ? (settings.evaluate ?? data) : undefined;
+  const calibrated =
+    requireOneForm(settings, given) === "int8" && isFromData
+      ? await planCalibrated(run, model, target, { ...options, unseen })
+      : planModel(model, target, options);
+  const saturated = check && target.runsInHost === true && (await saturates(run.host.runtime));
+  const verification: Verification = {
+    check: check
+      ? data === undefined
+        ? { feeds: checkFeeds(model, seed), inputs: "synthetic", saturated, signal }
+        : {
+            feeds: await feedsForCheck(run, model, settings, data),
+            inputs: "data",
+            saturated,
             signal,
-          );
-    const nextCommand = target.command?.({
-      path: output,
-      inputs: inputsOf(model),
-      maxLength: maxLengthOf(model),
-      fp16: choices.fp16,
-    });
-    lowerPlan(model, sites, plan, target, { ...choices, weights });
-    const afterPlan = host.now();
-
-    signal?.throwIfAborted();
-    onProgress({ step: "writing", done: 0, total: 0 });
-    const written = host.write(output, exportModel(model), { force, external: file.external });
-    const afterWrite = host.now();
-    const peakMemoryBytes = host.peakMemory();
-
-    const check = await undoOnFailure(host, written.files, async () => {
-      if (settings.writePlan !== undefined)
-        host.writeText(settings.writePlan, planToJson(plan), force);
-      if (!settings.check) return undefined;
-      onProgress({ step: "checking", done: 0, total: 0 });
-      const inputs = settings.data === undefined ? "synthetic" : "data";
-      const saturated = target.runsInHost === true && (await saturates(host.runtime));
-      return checkEdition(host.runtime, file.path, output, { feeds, inputs, saturated, signal });
-    });
-    const end = host.now();
-    const ablation = settings.ablation
-      ? await undoOnFailure(host, written.files, () =>
-          measureSteps(host, {
-            calibration,
-            outliers: given === undefined ? (rewrites.outlier ?? 0) : 0,
-            again: (changed) => checkedAgain(host, input, { ...options, ...changed }),
-          }),
-        )
+          }
+      : undefined,
+    evaluation,
+    signal,
+  };
+  const trained =
+    mode === "qat" && data !== undefined
+      ? await trainPlanned(run, model, target, calibrated, {
+          ...settings,
+          data,
+          output,
+          verification,
+        })
       : undefined;
-    const evaluation = await evaluate?.(output);
-    const report: QuantizeReport = {
-      version: REPORT_VERSION,
-      command: "quantize",
-      model: file.path,
-      output,
-      mode,
-      target: target.name,
-      weights: weightFormOf(plan),
-      bytesBefore,
-      bytesAfter: written.bytes,
-      sites: reports,
-      rewrites,
-      seconds: {
-        read: afterRead - start,
-        plan: afterPlan - afterRead,
-        write: afterWrite - afterPlan,
-        ...(check === undefined ? {} : { check: end - afterWrite }),
-      },
-      peakMemoryBytes,
-      ...(check === undefined ? {} : { check }),
-      ...(calibration === undefined ? {} : { calibration }),
-      ...(trained === undefined ? {} : { training: trained.report }),
-      ...(clipped === undefined ? {} : { clipped }),
-      ...(nextCommand === undefined ? {} : { nextCommand }),
-      parts: partsAt(bytesBefore, written.bytes),
-      ...(ablation === undefined ? {} : { ablation }),
-      ...(ranges.length === 0 ? {} : { ranges }),
-      commandLine: commandLine("quantize", [input], options, QUANTIZE_DEFAULTS),
-      environment: host.environment(host.runtime),
-      ...(evaluation === undefined ? {} : { evaluation: evaluation.report }),
-      warnings: [
-        ...warnings,
-        ...(check === undefined ? [] : checkWarnings(check)),
-        ...(evaluation?.warnings ?? []),
-        ...clippingWarnings(clipped ?? []),
-      ],
-    };
-    const { report: page } = settings;
-    if (page !== undefined)
-      await undoOnFailure(host, written.files, async () =>
-        host.writeText(page, reportFile(page, report), force),
-      );
-    trained?.finish();
-    return { path: output, report };
-  } finally {
-    file.close();
-  }
+  const found = trained?.planned ?? calibrated;
+  const { sites, plan, weights } = found;
+  const partsAt = partsOf(sites, plan, choices);
+  const nextCommand = target.command?.({
+    path: output,
+    inputs: inputsOf(model),
+    maxLength: maxLengthOf(model),
+    fp16: choices.fp16,
+  });
+  lowerPlan(model, sites, plan, target, { ...choices, weights });
+  return { planned: found, trained, verification, partsAt, nextCommand };
+}
+
+async function feedsForCheck(
+  run: Run,
+  model: Model,
+  settings: Settings,
+  data: string | readonly string[],
+): Promise<Feeds[]> {
+  const rows = await rowsForCheck(run, model, dataOptions(settings, data));
+  return rows.map(({ feeds }) => feeds);
+}
+
+function write({ host, file }: Run, model: Model, { settings, output }: Order) {
+  const { force, signal, onProgress } = settings;
+  signal?.throwIfAborted();
+  onProgress({ step: "writing", done: 0, total: 0 });
+  return host.write(output, exportModel(model), { force, external: file.external });
+}
+
+interface Finished extends Verified {
+  readonly ablation: readonly AblationReport[] | undefined;
+  /** When the check had ended. */
+  readonly at: number;
+}
+
+/** What follows a model that is written: its plan beside it, the check, the ablation, the scores. */
+async function finished(
+  { host, file }: Run,
+  { input, options, settings, given, output }: Order,
+  { planned, trained, verification }: Made,
+): Promise<Finished> {
+  const { onProgress } = settings;
+  if (settings.writePlan !== undefined)
+    host.writeText(settings.writePlan, planToJson(planned.plan), settings.force);
+  if (settings.check) onProgress({ step: "checking", done: 0, total: 0 });
+  const isAsked = verification.check !== undefined || verification.evaluation !== undefined;
+  const float = isAsked
+    ? (trained?.float ??
+      (await withSession(host, file.path, (session) => floatAnswers(session, verification))))
+    : NO_ANSWERS;
+  const verified = await verify(host, output, float, verification);
+  const at = host.now();
+  const ablation = settings.ablation
+    ? await measureSteps(host, {
+        calibration: planned.calibration,
+        outliers: given === undefined ? (planned.rewrites.outlier ?? 0) : 0,
+        again: (changed) => checkedAgain(host, input, { ...options, ...changed }),
+      })
+    : undefined;
+  return { ...verified, ablation, at };
+}
+
+interface Facts {
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly seconds: QuantizeReport["seconds"];
+  readonly peakMemoryBytes: number;
+}
+
+function reportOf(
+  { host, file }: Run,
+  { input, options, settings, target, output }: Order,
+  { planned, trained, partsAt, nextCommand }: Made,
+  { check, change, ablation }: Finished,
+  facts: Facts,
+): QuantizeReport {
+  const { calibration, clipped, ranges = [], warnings = [] } = planned;
+  return {
+    version: REPORT_VERSION,
+    command: "quantize",
+    model: file.path,
+    output,
+    mode: settings.mode,
+    target: target.name,
+    weights: weightFormOf(planned.plan),
+    ...facts,
+    sites: planned.reports,
+    rewrites: planned.rewrites,
+    ...(check && { check }),
+    ...(calibration && { calibration }),
+    ...(trained && { training: trained.report }),
+    ...(clipped && { clipped }),
+    ...(nextCommand !== undefined && { nextCommand }),
+    parts: partsAt(facts.bytesBefore, facts.bytesAfter),
+    ...(ablation && { ablation }),
+    ...(ranges.length > 0 && { ranges }),
+    commandLine: commandLine("quantize", [input], options, QUANTIZE_DEFAULTS),
+    environment: host.environment(host.runtime),
+    ...(change && { evaluation: change.report }),
+    warnings: [
+      ...warnings,
+      ...(check === undefined ? [] : checkWarnings(check)),
+      ...(change?.warnings ?? []),
+      ...clippingWarnings(clipped ?? []),
+    ],
+  };
 }
 
 function inputsOf({ graph }: Model): Value[] {
@@ -214,18 +312,4 @@ const ENDINGS: Readonly<Record<WeightForm, string>> = {
 
 function readPlan(host: Host, path: string | undefined): Plan | undefined {
   return path === undefined ? undefined : parsePlan(host.readPlan(path), path);
-}
-
-/** Takes files away again where what follows fails. */
-export async function undoOnFailure<T>(
-  host: Host,
-  files: readonly string[],
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    host.remove(files);
-    throw error;
-  }
 }

@@ -10,22 +10,24 @@ import type { Session } from "../runtime/runtime.js";
 import { addLoss } from "../train/losses.js";
 import { trainLoop } from "../train/loop.js";
 import type { Parameter } from "../train/parameters.js";
-import type { Trained } from "../train/training.js";
+import type { Trained, TrainLoopOptions } from "../train/training.js";
 import { commandLine } from "./command-line.js";
 import { requireFloat } from "../plan/plan-model.js";
 import { evaluationOf } from "../evaluate/score.js";
+import { floatAnswers, verify } from "../evaluate/verify.js";
 import type { Host, OpenedModel } from "../host/host.js";
+import { withRun, type Run } from "../host/run.js";
+import { undoOnFailure, withSession } from "../host/sessions.js";
 import { TRAIN_DEFAULTS } from "../options/defaults.js";
 import { trainSettings, type TrainOptions, type TrainSettings } from "../options/train.js";
 import { globOf } from "../plan/patterns.js";
-import { undoOnFailure } from "./quantize.js";
 import { readGraph } from "../host/read-graph.js";
 import { reportFile, requireReportName } from "./report.js";
 import { checkpointStore, statePath } from "../train/state-file.js";
 import { putWeights, type Copy } from "../train/shared-matrices.js";
 import { trainingData, type TrainingData } from "../train/batches.js";
 import { finishTraining, trainingGraph } from "../train/training-graph.js";
-import { curveOf, loopOptions, scoringOf, type Scoring } from "../train/run.js";
+import { curveOf, loopOptions, scoringOf, type RunOf, type Scoring } from "../train/run.js";
 
 export interface TrainedFile {
   readonly path: string;
@@ -42,73 +44,92 @@ export async function trainModel(
   options: TrainOptions,
 ): Promise<TrainedFile> {
   const settings = trainSettings(options);
-  const { force, onProgress = () => undefined } = settings;
   requireReportName(settings.report);
-  const start = host.now();
-  const file = host.open(input);
-  try {
+  return withRun(host, input, async (run) => {
+    const clock = { begun: host.now(), trained: 0, written: 0 };
+    const { file } = run;
+    const { force, onProgress = () => undefined } = settings;
     const output = outputOf(host, file, settings);
-    for (const { path } of [...output.texts, { path: output.model }])
-      host.requireWritable(path, force);
-    if (settings.report !== undefined) host.requireWritable(settings.report, force);
+    requireOutputs(host, output, settings);
     onProgress({ step: "reading", done: 0, total: 0 });
     const model = readGraph(file);
     requireFloat(model);
-    const evaluate = await evaluationOf(host, file, { ...settings, onProgress });
-    const scoring = await scoringOf(host, file, settings);
-    const { trained, data, copies } = await train(host, file, settings, {
-      output: output.model,
-      scoring,
-    });
-    const afterTrain = host.now();
+    const evaluation = await evaluationOf(run, { ...settings, onProgress });
+    const scoring = await scoringOf(run, settings);
+    const made = await train(run, settings, { output: output.model, scoring });
+    clock.trained = host.now();
 
     onProgress({ step: "writing", done: 0, total: 0 });
-    const written = host.write(output.model, exportModel(withWeights(model, trained, copies)), {
-      force,
-      external: file.external,
-      texts: output.texts,
-    });
-    const end = host.now();
-    const peakMemoryBytes = host.peakMemory();
-    const change = await undoOnFailure(host, written.files, () =>
-      evaluate === undefined ? Promise.resolve(undefined) : evaluate(output.model),
+    const written = host.write(
+      output.model,
+      exportModel(withWeights(model, made.trained, made.copies)),
+      { force, external: file.external, texts: output.texts },
     );
-    const report: TrainReport = {
-      version: REPORT_VERSION,
-      command: "train",
-      model: file.path,
-      output: settings.output ?? output.model,
-      task: data.task.name,
-      loss: settings.teacher === undefined ? "task" : "distillation",
-      data: data.paths,
-      rows: data.records,
-      truncated: data.truncated,
-      parameters: trained.weights.size,
-      weights: [...trained.weights.values()].reduce((sum, { length }) => sum + length, 0),
-      steps: trained.steps,
-      stopped: trained.stopped,
-      best: trained.best,
-      resumed: trained.resumed,
-      losses: curveOf(trained.losses),
-      scores: scoring === undefined ? [] : trained.scores.map(scoring.shown),
-      ...(scoring === undefined ? {} : { metric: scoring.metric }),
-      seconds: { train: afterTrain - start, write: end - afterTrain },
-      peakMemoryBytes,
-      commandLine: commandLine("train", [input], options, TRAIN_DEFAULTS),
-      environment: host.environment(host.runtime),
-      ...(change === undefined ? {} : { evaluation: change.report }),
-      warnings: [...warningsOf(trained, data), ...(change?.warnings ?? [])],
-    };
-    const { report: page } = settings;
-    if (page !== undefined)
-      await undoOnFailure(host, written.files, async () =>
-        host.writeText(page, reportFile(page, report), force),
-      );
-    host.remove([statePath(output.model)]);
-    return { path: settings.output ?? output.model, report };
-  } finally {
-    file.close();
-  }
+    clock.written = host.now();
+    const peakMemoryBytes = host.peakMemory();
+    return undoOnFailure(host, written.files, async () => {
+      const asked = { evaluation };
+      const float =
+        evaluation &&
+        (await withSession(host, file.path, (session) => floatAnswers(session, asked)));
+      const { change } = float ? await verify(host, output.model, float, asked) : {};
+      const path = settings.output ?? output.model;
+      const report: TrainReport = {
+        ...resultsOf(made, settings, scoring),
+        model: file.path,
+        output: path,
+        seconds: { train: clock.trained - clock.begun, write: clock.written - clock.trained },
+        peakMemoryBytes,
+        commandLine: commandLine("train", [input], options, TRAIN_DEFAULTS),
+        environment: host.environment(host.runtime),
+        ...(change && { evaluation: change.report }),
+        warnings: [...warningsOf(made.trained, made.data), ...(change?.warnings ?? [])],
+      };
+      const { report: page } = settings;
+      if (page !== undefined) host.writeText(page, reportFile(page, report), force);
+      host.remove([statePath(output.model)]);
+      return { path, report };
+    });
+  });
+}
+
+/** Throws where something that is written may not be. */
+function requireOutputs(
+  host: Host,
+  { model, texts }: ReturnType<typeof outputOf>,
+  { report, force }: TrainSettings,
+): void {
+  for (const path of [...texts.map((text) => text.path), model, ...(report ? [report] : [])])
+    host.requireWritable(path, force);
+}
+
+/** What the report says of the training itself. */
+function resultsOf(
+  { trained, data }: Made,
+  { teacher }: TrainSettings,
+  scoring: Scoring | undefined,
+): Omit<
+  TrainReport,
+  "model" | "output" | "seconds" | "peakMemoryBytes" | "commandLine" | "environment" | "warnings"
+> {
+  return {
+    version: REPORT_VERSION,
+    command: "train",
+    task: data.task.name,
+    loss: teacher === undefined ? "task" : "distillation",
+    data: data.paths,
+    rows: data.records,
+    truncated: data.truncated,
+    parameters: trained.weights.size,
+    weights: [...trained.weights.values()].reduce((sum, { length }) => sum + length, 0),
+    steps: trained.steps,
+    stopped: trained.stopped,
+    best: trained.best,
+    resumed: trained.resumed,
+    losses: curveOf(trained.losses),
+    scores: scoring === undefined ? [] : trained.scores.map(scoring.shown),
+    ...(scoring === undefined ? {} : { metric: scoring.metric }),
+  };
 }
 
 /** Where the model goes, and what goes beside it: into a folder all that its own folder holds but weights. */
@@ -127,18 +148,20 @@ interface Running {
   readonly scoring: Scoring | undefined;
 }
 
-async function train(
-  host: Host,
-  file: OpenedModel,
-  settings: TrainSettings,
-  { output, scoring }: Running,
-): Promise<{ trained: Trained; data: TrainingData; copies: readonly Copy[] }> {
-  const { teacher, force, checkpointEvery: every, onCheckpoint } = settings;
+interface Made {
+  readonly trained: Trained;
+  readonly data: TrainingData;
+  readonly copies: readonly Copy[];
+}
+
+async function train(run: Run, settings: TrainSettings, running: Running): Promise<Made> {
+  const { host, file } = run;
+  const { teacher } = settings;
   const { onProgress = () => undefined } = settings;
   const source = readGraph(file);
   inlineFunctions(source);
   hoistConstants(source);
-  const data = await trainingData(host, file, source.graph, {
+  const data = await trainingData(run, source.graph, {
     ...settings,
     loss: teacher === undefined ? "task" : "distillation",
     onProgress,
@@ -148,27 +171,11 @@ async function train(
   );
   return withTeacher(host, teacher, async (taught, fingerprint) => {
     const batches = data.batches(taught);
-    const options = loopOptions(
-      host,
-      { ...settings, steps: settings.trainSteps, onProgress },
-      {
-        perEpoch: batches.perEpoch,
-        scoring,
-        checkpoint: checkpointStore(host, output, { every, force, onCheckpoint }),
-        identity: {
-          model: host.fingerprint(file),
-          data: data.digest,
-          terms: data.terms,
-          teacher: fingerprint,
-          frozen: settings.freeze,
-          batchSize: settings.batchSize,
-          maxLength: settings.maxLength,
-          labelScale: settings.labelScale,
-          seed: settings.seed,
-          recompute: settings.recompute,
-        },
-      },
-    );
+    const identity = identityOf(run, data, settings, fingerprint);
+    const options = optionsFor(host, settings, running, {
+      perEpoch: batches.perEpoch,
+      identity,
+    });
     onProgress({ step: "loading", done: 0, total: 0 });
     const trained = await trainLoop(
       host.runtime,
@@ -186,6 +193,42 @@ async function train(
   });
 }
 
+function optionsFor(
+  host: Host,
+  settings: TrainSettings,
+  { output, scoring }: Running,
+  of: Pick<RunOf, "perEpoch" | "identity">,
+): TrainLoopOptions {
+  const { force, checkpointEvery: every, onCheckpoint, onProgress = () => undefined } = settings;
+  return loopOptions(
+    host,
+    { ...settings, steps: settings.trainSteps, onProgress },
+    { ...of, scoring, checkpoint: checkpointStore(host, output, { every, force, onCheckpoint }) },
+  );
+}
+
+/** What must be the same for a checkpoint to be taken up. */
+function identityOf(
+  { host, file }: Run,
+  data: TrainingData,
+  settings: TrainSettings,
+  teacher: string,
+): RunOf["identity"] {
+  const { freeze, batchSize, maxLength, labelScale, seed, recompute } = settings;
+  return {
+    model: host.fingerprint(file),
+    data: data.digest,
+    terms: data.terms,
+    teacher,
+    frozen: freeze,
+    batchSize,
+    maxLength,
+    labelScale,
+    seed,
+    recompute,
+  };
+}
+
 /** Runs `work` with the session and the fingerprint of the teacher that is named, if one is. */
 async function withTeacher<T>(
   host: Host,
@@ -193,17 +236,9 @@ async function withTeacher<T>(
   work: (teacher: Session | undefined, fingerprint: string) => Promise<T>,
 ): Promise<T> {
   if (name === undefined) return work(undefined, "none");
-  const file = host.open(name);
-  try {
-    const session = await host.runtime.load(file.path, { spinning: "running" });
-    try {
-      return await work(session, host.fingerprint(file));
-    } finally {
-      await session.release();
-    }
-  } finally {
-    file.close();
-  }
+  return withRun(host, name, ({ file }) =>
+    withSession(host, file.path, (session) => work(session, host.fingerprint(file))),
+  );
 }
 
 /** Patterns fit names of initializers, and of the nodes that read them. Throws WeightPatternError, NothingToTrainError. */

@@ -15,7 +15,12 @@ import { quantizedForm } from "../quant/already.js";
 import { fitPlan, weightFormOf, type Mode, type Plan, type SitePlan } from "../quant/plan.js";
 import type { RoundedWeights } from "../quant/rounded.js";
 import { findSites, type Site } from "../quant/sites.js";
-import type { ActivationReport, CalibrationReport, SiteReport } from "../report/report.js";
+import type {
+  ActivationReport,
+  CalibrationReport,
+  ClippedReport,
+  SiteReport,
+} from "../report/report.js";
 import type { Fate, LoweringOptions, Rewrite, Target } from "../targets/target.js";
 import { placeOf } from "../quant/site-names.js";
 import { globOf } from "./patterns.js";
@@ -45,6 +50,8 @@ export interface Planned {
   readonly calibration?: CalibrationReport;
   /** Activations with ranges found beforehand. */
   readonly ranges?: readonly ActivationReport[];
+  /** Shares of values beyond these ranges, on rows that calibration has not seen; where they were looked at. */
+  readonly clipped?: readonly ClippedReport[] | undefined;
   /** The graph as it was planned, before biases were corrected; where training wants it. */
   readonly float?: Model;
   /** Codes of weights that are not simply rounded to the nearest. */

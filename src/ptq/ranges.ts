@@ -1,5 +1,6 @@
 // From statistics to a model and ranges ready for a static plan: smoothed where it pays, each range with room for values that nobody has seen.
 import { estimateRange, rangeGrowth, type Estimator } from "../calibrate/estimators.js";
+import type { Source } from "../calibrate/clipping.js";
 import type { Statistics } from "../calibrate/statistics-file.js";
 import type { TensorStatistics } from "../calibrate/tensor-statistics.js";
 import type { Value } from "../graph/graph.js";
@@ -27,6 +28,8 @@ export interface Ranged {
   readonly meansOf: (activation: Value) => Means | undefined;
   /** Activations that were smoothed. */
   readonly smoothed: number;
+  /** What an activation was before it was smoothed. */
+  readonly sourceOf: (activation: string) => Source;
   /** What was seen of an activation; undefined where nothing was, or nothing finite. */
   readonly seenOf: (activation: string) => Seen | undefined;
 }
@@ -75,6 +78,10 @@ export function rangesFrom(
   return {
     sites: scales.size === 0 ? sites : findSites(model),
     smoothed: scales.size,
+    sourceOf(name) {
+      const { source, scales: own } = scales.get(name) ?? { source: name, scales: undefined };
+      return { name: source, scales: own };
+    },
     seenOf(name) {
       const smoothing = scales.get(name);
       const tensor = seen(smoothing?.source ?? name);

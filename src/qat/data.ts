@@ -5,9 +5,9 @@ import type { Graph } from "../graph/graph.js";
 import type { LossTerm } from "../train/losses.js";
 import type { TrainingBatches } from "../train/training.js";
 import { prepareEvaluation, type EvaluationSettings, type Prepared } from "../evaluate/score.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import type { Run } from "../host/run.js";
 import type { Teacher } from "./teacher.js";
-import { byDivergence, byMetric, holdOut } from "./scoring.js";
+import { byDivergence, byMetric, HeldRows, holdOut } from "./scoring.js";
 import {
   trainingData,
   withoutLabels,
@@ -45,60 +45,49 @@ export interface QatData {
   /** What nothing that is chosen may be worse by than what there was before training; absent where it is chosen by that. */
   readonly guard: Scoring | undefined;
   /** What is scored. */
-  readonly held: Prepared;
+  readonly held: HeldRows;
   /** Whether that was held out of the data. */
   readonly heldOut: boolean;
 }
 
 /** Throws as `trainingData` and `prepareEvaluation`, and DataError where too little is left to choose by. */
 export async function qatData(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   graph: Graph,
-  { session: teacher, hidden: values }: Teacher,
+  teacher: Teacher,
   settings: QatDataSettings,
 ): Promise<QatData> {
-  const { evaluate, seed } = settings;
+  const { evaluate } = settings;
   const whole = { ...settings, samples: "all" } as const;
-  const prepared = await prepareEvaluation(host, file, whole);
-  const apart = APART[prepared.task.name];
-  // Labels alone let an edition drift away from a model that knew more of them than this data holds.
-  const byLabels = apart === undefined ? "both" : "task";
-  const loss = settings.loss ?? (isLabelled(prepared) ? byLabels : "distill");
-  if (loss === "both" && apart !== undefined)
-    throw new UnsupportedError(
-      `--loss both for ${prepared.task.name}`,
-      apart,
-      "Use --loss task, or --loss distill.",
-    );
-  const parts =
-    evaluate === undefined
-      ? holdOut(prepared.records, seed)
-      : { train: prepared.records, held: undefined };
-  const held =
-    evaluate === undefined
-      ? { ...prepared, records: parts.held ?? [] }
-      : await prepareEvaluation(host, file, { ...whole, data: evaluate });
-  const kinds = KINDS[loss];
+  const prepared = await prepareEvaluation(run, whole);
+  const loss = lossOf(prepared, settings);
+  const { train, held } = await partsOf(run, prepared, settings);
   const each: TrainingData[] = [];
-  const hidden = { values, share: settings.hiddenWeight };
-  for (const kind of kinds)
+  const hidden = { values: teacher.hidden, share: settings.hiddenWeight };
+  for (const kind of KINDS[loss])
     each.push(
-      await trainingData(host, file, graph, {
+      await trainingData(run, graph, {
         ...whole,
         loss: kind,
-        only: parts.train,
+        only: train,
         hidden: kind === "task" || hidden.share === 0 ? undefined : hidden,
       }),
     );
   const [first, second] = each;
   if (first === undefined) throw new Error("internal: no loss");
-  const options = { maxLength: settings.maxLength, signal: settings.signal };
   const outputs = [...new Set(each.flatMap((data) => data.outputs))];
-  const byTask = (): Scoring => byMetric(held, teacher, outputs, options);
   // How close the float model is says more on a few hundred rows than how many of them are right.
   const isTaught = loss === "distill";
-  const asked = isTaught ? { ...held, task: withoutLabels(held.task) } : held;
+  const rows = new HeldRows(
+    isTaught ? { ...held, task: withoutLabels(held.task) } : held,
+    teacher.answers,
+    {
+      terms: isTaught ? first.terms : [],
+      outputs,
+      maxLength: settings.maxLength,
+      signal: settings.signal,
+    },
+  );
   return {
     loss,
     task: prepared.task.name,
@@ -108,14 +97,45 @@ export async function qatData(
     truncated: first.truncated,
     digest: first.digest,
     batches: merged(
-      first.batches(kinds[0] === "task" ? undefined : teacher),
-      second?.batches(teacher),
+      first.batches(loss === "distill" ? teacher.session : undefined),
+      second?.batches(teacher.session),
     ),
-    scoring: isTaught ? byDivergence(asked, teacher, first.terms, options) : byTask(),
-    guard: isTaught && evaluate !== undefined ? byTask() : undefined,
-    held: asked,
+    scoring: isTaught ? byDivergence(rows) : byMetric(rows, held.task),
+    guard: isTaught && evaluate !== undefined ? byMetric(rows, held.task) : undefined,
+    held: rows,
     heldOut: evaluate === undefined,
   };
+}
+
+/** Throws UnsupportedError for labels and the float model together where a task does not take both. */
+function lossOf(prepared: Prepared, settings: QatDataSettings): QatLoss {
+  const { name } = prepared.task;
+  const apart = APART[name];
+  // Labels alone let an edition drift away from a model that knew more of them than this data holds.
+  const byLabels = apart === undefined ? "both" : "task";
+  const loss = settings.loss ?? (isLabelled(prepared) ? byLabels : "distill");
+  if (loss === "both" && apart !== undefined)
+    throw new UnsupportedError(
+      `--loss both for ${name}`,
+      apart,
+      "Use --loss task, or --loss distill.",
+    );
+  return loss;
+}
+
+/** What is trained on, and what is scored. */
+async function partsOf(
+  run: Run,
+  prepared: Prepared,
+  settings: QatDataSettings,
+): Promise<{ readonly train: readonly DataRecord[]; readonly held: Prepared }> {
+  const { evaluate, seed } = settings;
+  if (evaluate === undefined) {
+    const { train, held } = holdOut(prepared.records, seed);
+    return { train, held: { ...prepared, records: held } };
+  }
+  const held = await prepareEvaluation(run, { ...settings, samples: "all", data: evaluate });
+  return { train: prepared.records, held };
 }
 
 /** Tasks whose labels are of other inputs than those that the float model is asked about. */

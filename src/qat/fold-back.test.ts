@@ -137,3 +137,27 @@ test("an untrained model folds back to what the static edition is, codes and sca
   };
   expect(Buffer.from(bytesOf(lowered(true)))).toEqual(Buffer.from(bytesOf(lowered(false))));
 });
+
+test.each([
+  [2, -255, 0],
+  [-2, 0, 255],
+])("a zero point that training moves out of the codes stays at their end: %d", (by, low, high) => {
+  const { model, target, plan } = planned(gemm, "cpu");
+  const made = quantizerGraph(model, plan.plan, target, {
+    scaleRateMultiplier: 20,
+    outputs: model.graph.outputs.map((output) => output.name),
+  });
+  const start = startOf(made);
+  for (const [name, values] of start) if (name.endsWith("_shift")) values.fill(by);
+  const back = foldBack(model, made.plan, made.quantizers, start);
+  const moved = made.quantizers.activations.filter(({ shift }) => shift !== undefined);
+  expect(moved.length).toBeGreaterThan(0);
+  for (const { base, readers } of moved)
+    for (const { site } of readers) {
+      const sitePlan = back.plan.sites.get(site);
+      const range = sitePlan?.quantize === true ? sitePlan.activation?.range : undefined;
+      if (range === undefined || range === "dynamic") throw new Error(`no range of ${site}`);
+      expect(range.min / base).toBeCloseTo(low, 4);
+      expect(range.max / base).toBeCloseTo(high, 4);
+    }
+});

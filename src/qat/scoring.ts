@@ -3,9 +3,11 @@ import type { DataRecord } from "../data/records.js";
 import { DataError } from "../errors.js";
 import { randomFor } from "../math/random.js";
 import type { Session } from "../runtime/runtime.js";
-import { measuresOf, predictAll } from "../evaluate/predictions.js";
+import type { KeptAnswers } from "../evaluate/answers.js";
+import { measuresOf, predictAll, type Asked } from "../evaluate/predictions.js";
+import { rowsFor, type EvaluationRows } from "../evaluate/rows.js";
 import type { Prepared } from "../evaluate/score.js";
-import { noiseSums } from "../evaluate/snr.js";
+import type { Task } from "../tasks/task.js";
 import type { LossTerm } from "../train/losses.js";
 import {
   HELD_OUT,
@@ -19,22 +21,124 @@ import { divergence } from "./divergence.js";
 import { digestOf } from "../train/batches.js";
 import type { Scoring } from "../train/run.js";
 
-export interface QatScoringOptions {
+export interface HeldOptions {
+  /** Terms of the loss by which closeness to the float model is told; none where it is not asked for. */
+  readonly terms: readonly LossTerm[];
+  /** Outputs that the signal-to-noise ratio is of. */
+  readonly outputs: readonly string[];
   readonly maxLength?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a model makes of the rows that are held. */
+export interface Measured {
+  /** Mean over the rows, by the terms of the loss. */
+  readonly divergence: number;
+  /** 10 · log10(Σ float² / Σ (float − quantized)²) of the outputs, dB, padding left out. */
+  readonly snrDb: number;
+  /** The same over some records alone, by their indices. */
+  readonly snrOf: (records: readonly number[]) => number;
+  readonly predictions: readonly unknown[];
+}
+
+/** The records that an edition is chosen by: their rows are made once, and the float model is asked about them once. */
+export class HeldRows {
+  readonly prepared: Prepared;
+  readonly #teacher: KeptAnswers;
+  readonly #options: HeldOptions;
+  #rows: EvaluationRows | undefined;
+  #latest:
+    | { readonly session: Session; readonly step: number; readonly measured: Measured }
+    | undefined;
+
+  constructor(prepared: Prepared, teacher: KeptAnswers, options: HeldOptions) {
+    this.prepared = prepared;
+    this.#teacher = teacher;
+    this.#options = options;
+  }
+
+  /** Runs the session over all rows; asked again about the same step, it gives what it gave. Throws as `predictAll`. */
+  async measure(session: Session, step: number): Promise<Measured> {
+    const latest = this.#latest;
+    if (latest?.session === session && latest.step === step) return latest.measured;
+    const measured = await this.#run(session);
+    this.#latest = { session, step, measured };
+    return measured;
+  }
+
+  async #run(session: Session): Promise<Measured> {
+    const { task, tokenizer, records } = this.prepared;
+    const { terms, outputs, maxLength, signal } = this.#options;
+    const models: readonly Asked[] = [this.#teacher, session];
+    const limits = { batchSize: SCORED_TOGETHER, maxLength, signal };
+    this.#rows ??= rowsFor(models, tokenizer, task, records, limits);
+    const powers = new Powers(records.length);
+    let [sum, count] = [0, 0];
+    const [, own] = await predictAll(models, tokenizer, task, records, {
+      ...limits,
+      rows: this.#rows,
+      see([floats = [], quantized = []], record) {
+        for (const [r, row] of floats.entries()) {
+          const other = quantized[r];
+          if (other === undefined) throw new Error("internal: a row of one model alone");
+          for (const term of terms) sum += divergence(term, row.outputs, other.outputs);
+          for (const name of outputs)
+            powers.add(record, row.outputs[name]?.data, other.outputs[name]?.data);
+          count++;
+        }
+      },
+    });
+    return {
+      divergence: sum / count,
+      snrDb: powers.snrDb(),
+      snrOf: (some) => powers.snrDb(some),
+      predictions: own?.predictions ?? [],
+    };
+  }
+}
+
+/** Σ float² and Σ (float − quantized)², of all and of each record. */
+class Powers {
+  readonly #signals: Float64Array;
+  readonly #noises: Float64Array;
+  #signal = 0;
+  #noise = 0;
+
+  constructor(records: number) {
+    this.#signals = new Float64Array(records);
+    this.#noises = new Float64Array(records);
+  }
+
+  add(record: number, float: Float32Array | undefined, quantized: Float32Array | undefined): void {
+    if (float === undefined) return;
+    let [signal, noise, allSignal, allNoise] = [0, 0, this.#signal, this.#noise];
+    // Vocabularies are long, so a plain loop.
+    for (let i = 0; i < float.length; i++) {
+      const value = float[i] as number;
+      const difference = value - (quantized?.[i] ?? NaN);
+      signal += value * value;
+      noise += difference * difference;
+      allSignal += value * value;
+      allNoise += difference * difference;
+    }
+    [this.#signal, this.#noise] = [allSignal, allNoise];
+    this.#signals[record] = (this.#signals[record] as number) + signal;
+    this.#noises[record] = (this.#noises[record] as number) + noise;
+  }
+
+  snrDb(records?: readonly number[]): number {
+    const of = (each: Float64Array, all: number) =>
+      records?.reduce((sum, record) => sum + (each[record] ?? 0), 0) ?? all;
+    return 10 * Math.log10(of(this.#signals, this.#signal) / of(this.#noises, this.#noise));
+  }
 }
 
 /** Digits of a metric as it is shown, without what decides between equal ones. */
 const DIGITS = 5;
 
-/** By the metric that the task names first; of equal ones, by how close the outputs `named` are to the float model's. */
-export function byMetric(
-  prepared: Prepared,
-  teacher: Session,
-  named: readonly string[],
-  options: QatScoringOptions,
-): Scoring {
-  const { task, records } = prepared;
+/** By the metric that the task names first; of equal ones, by how close the outputs are to the float model's. */
+export function byMetric(held: HeldRows, task: Task): Scoring {
+  const { records } = held.prepared;
   const references = records.map((record) => task.reference(record));
   const [{ name, better } = { name: "score", better: "higher" as const }] = task.measures([]);
   const sign = better === "higher" ? 1 : -1;
@@ -42,8 +146,8 @@ export function byMetric(
     metric: name,
     better,
     digest: digestOf(records),
-    async score(session) {
-      const { snrDb, predictions } = await closeness(prepared, [teacher, session], named, options);
+    async score(session, step) {
+      const { snrDb, predictions } = await held.measure(session, step);
       const [measure] = measuresOf(task, predictions, references);
       const noise = Math.min(1, 10 ** (-snrDb / 10));
       return sign * (measure?.value() ?? NaN) - (Number.isNaN(noise) ? TIE : TIE * noise);
@@ -56,33 +160,12 @@ export function byMetric(
 }
 
 /** By how far its outputs are from the float model's, as the loss has it. No labels are read. */
-export function byDivergence(
-  prepared: Prepared,
-  teacher: Session,
-  terms: readonly LossTerm[],
-  options: QatScoringOptions,
-): Scoring {
-  const { task, tokenizer, records } = prepared;
+export function byDivergence(held: HeldRows): Scoring {
   return {
     metric: "divergence",
     better: "lower",
-    digest: digestOf(records),
-    async score(session) {
-      let [sum, count] = [0, 0];
-      await predictAll([teacher, session], tokenizer, task, records, {
-        batchSize: SCORED_TOGETHER,
-        ...options,
-        see([floats = [], quantized = []]) {
-          for (const [r, row] of floats.entries()) {
-            const other = quantized[r];
-            if (other === undefined) throw new Error("internal: a row of one model alone");
-            for (const term of terms) sum += divergence(term, row.outputs, other.outputs);
-            count++;
-          }
-        },
-      });
-      return -sum / count;
-    },
+    digest: digestOf(held.prepared.records),
+    score: async (session, step) => -(await held.measure(session, step)).divergence,
     shown: ({ step, value }) => ({ step, value: Number.isFinite(value) ? -value : null }),
   };
 }
@@ -122,31 +205,6 @@ export async function beyond(
   };
 }
 
-/**
- * The signal-to-noise ratio of the outputs `named`, dB, padding left out: 10 · log10(Σ float² / Σ (float − quantized)²); and what the second session
- * predicts.
- */
-export async function closeness(
-  { task, tokenizer, records }: Prepared,
-  [teacher, session]: readonly [Session, Session],
-  named: readonly string[],
-  options: QatScoringOptions,
-): Promise<{ readonly snrDb: number; readonly predictions: readonly unknown[] }> {
-  const sums = noiseSums();
-  const [, own] = await predictAll([teacher, session], tokenizer, task, records, {
-    batchSize: SCORED_TOGETHER,
-    ...options,
-    see([floats = [], quantized = []]) {
-      for (const [r, row] of floats.entries())
-        for (const name of named) {
-          const [a, b] = [row.outputs[name]?.data, quantized[r]?.outputs[name]?.data];
-          if (a !== undefined) sums.add(a, b ?? []);
-        }
-    },
-  });
-  return { snrDb: sums.snrDb(), predictions: own?.predictions ?? [] };
-}
-
 export interface Parts {
   readonly train: readonly DataRecord[];
   readonly held: readonly DataRecord[];
@@ -173,11 +231,8 @@ export function holdOut(records: readonly DataRecord[], seed: number): Parts {
   };
 }
 
-/** Some of the records, spread over all. */
-export function fewOf(records: readonly DataRecord[], count: number): readonly DataRecord[] {
-  const step = Math.max(1, records.length / count);
-  return Array.from(
-    { length: Math.min(count, records.length) },
-    (_, i) => records[Math.floor(i * step)],
-  ).filter((record) => record !== undefined);
+/** Indices of some of so many records, spread over all. */
+export function fewOf(records: number, count: number): readonly number[] {
+  const step = Math.max(1, records / count);
+  return Array.from({ length: Math.min(count, records) }, (_, i) => Math.floor(i * step));
 }

@@ -1,9 +1,5 @@
 // Quantization-aware training: a planned edition learns to live with its quantizers, and is lowered as any static one.
 import type { Model } from "../graph/model.js";
-import { inferTypes } from "../ops/infer.js";
-import { removeDead } from "../passes/dead.js";
-import { exportModel } from "../graph/export.js";
-import { cloneModel } from "../graph/clone.js";
 import { planToJson } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
 import type { OnProgress } from "../report/progress.js";
@@ -16,9 +12,10 @@ import { QUANTIZER_RULES } from "./fake-quantize.js";
 import { foldBack } from "./fold-back.js";
 import { addLoss } from "../train/losses.js";
 import { trainLoop } from "../train/loop.js";
-import type { Trained } from "../train/training.js";
+import type { Trained, TrainLoopOptions } from "../train/training.js";
 import type { Planned } from "../plan/plan-model.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import { floatAnswers, type FloatAnswers, type Verification } from "../evaluate/verify.js";
+import type { Run } from "../host/run.js";
 import {
   CLIP,
   EVALUATIONS,
@@ -29,12 +26,12 @@ import {
   WARMUP,
 } from "./defaults.js";
 import { qatData, type QatData, type QatDataSettings } from "./data.js";
-import { beyond, closeness, fewOf, isCloser } from "./scoring.js";
-import { loadTeacher } from "./teacher.js";
+import { beyond, fewOf, isCloser } from "./scoring.js";
+import { withTeacher } from "./teacher.js";
 import { quantizerGraph, type QuantizerGraph } from "./quantizer-graph.js";
 import { checkpointStore, statePath } from "../train/state-file.js";
 import { finishTraining } from "../train/training-graph.js";
-import { curveOf, loopOptions } from "../train/run.js";
+import { curveOf, loopOptions, type Scoring } from "../train/run.js";
 
 export interface QatSettings extends QatDataSettings {
   readonly trainSteps: number;
@@ -49,123 +46,86 @@ export interface QatSettings extends QatDataSettings {
   readonly onCheckpoint?: ((path: string) => void) | undefined;
   readonly force: boolean;
   readonly onProgress: OnProgress;
+  readonly output: string;
+  /** What the float model is asked for the report, once all is trained. */
+  readonly verification: Verification;
 }
 
 export interface QatPlanned {
   readonly planned: Planned;
   readonly report: QatReport;
+  readonly float: FloatAnswers;
   /** Takes the checkpoint away, once the result is written. */
   readonly finish: () => void;
+}
+
+/** What is known once the quantizers have been seen at work, before the first step. */
+interface Start {
+  readonly noise: number;
+  readonly rate: number;
+  readonly scoring: Scoring;
 }
 
 /**
  * Trains what `planned` plans for `model`, which gets the trained weights. Of all evaluations the best counts, the one before training included: what
  * comes out is no worse by it than what went in. Throws what data and training throw.
  */
-export async function trainPlanned(
-  host: Host,
-  file: OpenedModel,
+export function trainPlanned(
+  run: Run,
   model: Model,
   target: Target,
   planned: Planned,
-  settings: QatSettings & { readonly output: string },
+  settings: QatSettings,
 ): Promise<QatPlanned> {
-  const start = host.now();
-  const { onProgress, scaleRateMultiplier } = settings;
+  const { host } = run;
+  const begun = host.now();
+  const { scaleRateMultiplier, onProgress, output } = settings;
   onProgress({ step: "reading", done: 0, total: 0 });
-  const from = await loadTeacher(host, file, planned.float ?? model);
-  const teacher = from.session;
-  try {
-    const found = await qatData(host, file, model.graph, from, settings);
+  return withTeacher(run, planned.float ?? model, async (teacher) => {
+    const data = await qatData(run, model.graph, teacher, settings);
+    const { outputs } = data;
     const made = quantizerGraph(model, planned.plan, target, {
       weights: planned.weights,
       scaleRateMultiplier,
-      outputs: found.outputs,
+      outputs,
     });
-    const { noise, scoring } = await atStart(host, file, made, async (session) => ({
-      noise: await noiseOf(session, teacher, found, settings),
-      scoring: found.loss === "distill" ? await beyond(found, session) : found.scoring,
-    }));
-    const data = { ...found, scoring };
-    const rate = settings.rate ?? rateFor(noise);
-    const { trained, store } = await run(host, file, made, data, rate, settings);
+    const { trained, start } = await train(run, made, data, settings);
     const { plan, weights } = foldBack(model, made.plan, made.quantizers, trained.weights);
-    const sites = findSites(model);
+    const isChanged = trained.best > 0;
     return {
       planned: {
         ...planned,
-        sites,
+        sites: findSites(model),
         plan,
         weights,
         // What calibration saw is not what trained weights give.
-        ranges: trained.best === 0 ? (planned.ranges ?? []) : [],
-        warnings: [...(planned.warnings ?? []), ...warningsOf(trained, data)],
+        ranges: isChanged ? [] : (planned.ranges ?? []),
+        clipped: isChanged ? undefined : planned.clipped,
+        warnings: [...(planned.warnings ?? []), ...warningsOf(trained, data, start)],
       },
-      report: reportOf(trained, data, made, { rate, noise, seconds: host.now() - start }),
-      finish: () => host.remove([store]),
+      report: reportOf(trained, data, start, {
+        parameters: made.parameters.length,
+        seconds: host.now() - begun,
+      }),
+      float: await floatAnswers(teacher.answers, settings.verification),
+      finish: () => host.remove([statePath(output)]),
     };
-  } finally {
-    await teacher.release();
-  }
+  });
 }
 
-async function run(
-  host: Host,
-  file: OpenedModel,
+async function train(
+  run: Run,
   made: QuantizerGraph,
   data: QatData,
-  rate: number,
-  settings: QatSettings & { readonly output: string },
-): Promise<{ trained: Trained; store: string }> {
-  const { trainSteps: steps, output, onProgress, force, onCheckpoint } = settings;
-  const {
-    checkpointEvery: every,
-    evaluateEvery,
-    scaleRateMultiplier,
-    seed,
-    batchSize,
-    maxLength,
-  } = settings;
-  const options = loopOptions(
-    host,
-    {
-      steps,
-      epochs: 1,
-      rate,
-      schedule: "cosine",
-      warmup: WARMUP,
-      optimizer: "adamw",
-      weightDecay: 0,
-      momentum: 0,
-      clip: CLIP,
-      accumulate: 1,
-      onProgress,
-      evaluateEvery: evaluateEvery ?? Math.max(1, Math.ceil(steps / (EVALUATIONS - 1))),
-      patience: settings.patience,
-      threads: settings.threads,
-      signal: settings.signal,
-    },
-    {
-      perEpoch: data.batches.perEpoch,
-      scoring: data.scoring,
-      checkpoint: checkpointStore(host, output, { every, force, onCheckpoint }),
-      identity: {
-        model: host.fingerprint(file),
-        data: data.digest,
-        terms: data.terms,
-        plan: planToJson(made.plan),
-        scaleRateMultiplier,
-        batchSize,
-        maxLength,
-        labelScale: settings.labelScale,
-        seed,
-      },
-    },
-  );
+  settings: QatSettings,
+): Promise<{ readonly trained: Trained; readonly start: Start }> {
+  const { runtime } = run.host;
+  const { onProgress, threads } = settings;
+  let start: Start | undefined;
   onProgress({ step: "loading", done: 0, total: 0 });
-  const unsignedWeights = await saturates(host.runtime);
+  const unsignedWeights = await saturates(runtime);
   const trained = await trainLoop(
-    host.runtime,
+    runtime,
     {
       model: made.model,
       parameters: made.parameters,
@@ -177,45 +137,90 @@ async function run(
       },
     },
     data.batches,
-    options,
+    {
+      ...FORM,
+      threads,
+      async begin(forward) {
+        start = await startOf(forward, data, settings);
+        return optionsFor(run, made, data, start, settings);
+      },
+    },
   );
-  return { trained, store: statePath(output) };
+  if (start === undefined) throw new Error("internal: training that did not begin");
+  return { trained, start };
 }
 
-/** Runs the forward pass of a graph with quantizers, before it is trained. */
-async function atStart<T>(
-  host: Host,
-  file: OpenedModel,
-  { model }: QuantizerGraph,
-  work: (session: Session) => Promise<T>,
-): Promise<T> {
-  const copy = cloneModel(model);
-  inferTypes(copy);
-  expandQuantizers(copy, { unsignedWeights: await saturates(host.runtime) });
-  removeDead(copy);
-  const temporary = host.writeTemporary(exportModel(copy), file.external);
-  try {
-    const session = await host.runtime.load(temporary.path, { spinning: "running" });
-    try {
-      return await work(session);
-    } finally {
-      await session.release();
-    }
-  } finally {
-    temporary.release();
-  }
+/** How the optimizer goes about it. */
+const FORM = { optimizer: "adamw", accumulate: 1 } as const;
+
+/** `forward`: with the quantizers as they are planned. */
+async function startOf(
+  forward: Session,
+  data: QatData,
+  { rate, onProgress }: QatSettings,
+): Promise<Start> {
+  onProgress({ step: "evaluating", done: 0, total: 0 });
+  const { held, loss, scoring } = data;
+  const { snrOf } = await held.measure(forward, 0);
+  const noise = snrOf(fewOf(held.prepared.records.length, NOISE_ROWS));
+  return {
+    noise,
+    rate: rate ?? rateFor(noise),
+    scoring: loss === "distill" ? await beyond(data, forward) : scoring,
+  };
 }
 
-/** Signal-to-noise ratio of an edition, dB. */
-async function noiseOf(
-  session: Session,
-  teacher: Session,
-  { held, outputs }: QatData,
-  { maxLength, signal }: QatSettings,
-): Promise<number> {
-  const few = { ...held, records: fewOf(held.records, NOISE_ROWS) };
-  const { snrDb } = await closeness(few, [teacher, session], outputs, { maxLength, signal });
-  return snrDb;
+function optionsFor(
+  { host, file }: Run,
+  { plan }: QuantizerGraph,
+  { batches: { perEpoch }, digest, terms }: QatData,
+  { rate, scoring }: Start,
+  settings: QatSettings,
+): TrainLoopOptions {
+  const { trainSteps: steps, output, force, onCheckpoint } = settings;
+  const {
+    checkpointEvery: every,
+    scaleRateMultiplier,
+    seed,
+    batchSize,
+    maxLength,
+    labelScale,
+  } = settings;
+  return loopOptions(
+    host,
+    {
+      ...FORM,
+      steps,
+      epochs: 1,
+      rate,
+      schedule: "cosine",
+      warmup: WARMUP,
+      weightDecay: 0,
+      momentum: 0,
+      clip: CLIP,
+      onProgress: settings.onProgress,
+      evaluateEvery: settings.evaluateEvery ?? Math.max(1, Math.ceil(steps / (EVALUATIONS - 1))),
+      patience: settings.patience,
+      threads: settings.threads,
+      signal: settings.signal,
+    },
+    {
+      perEpoch,
+      scoring,
+      checkpoint: checkpointStore(host, output, { every, force, onCheckpoint }),
+      identity: {
+        model: host.fingerprint(file),
+        data: digest,
+        terms,
+        plan: planToJson(plan),
+        scaleRateMultiplier,
+        batchSize,
+        maxLength,
+        labelScale,
+        seed,
+      },
+    },
+  );
 }
 
 /** The learning rate for an edition whose outputs have this signal-to-noise ratio before it is trained. */
@@ -227,8 +232,9 @@ export function rateFor(snrDb: number): number {
 
 function warningsOf(
   { best, scores, steps }: Trained,
-  { loss, scoring, guard, truncated, heldOut }: QatData,
-) {
+  { loss, guard, truncated, heldOut }: QatData,
+  { scoring }: Start,
+): string[] {
   const [before = NaN, ...after] = scores.map((point) => scoring.shown(point).value ?? NaN);
   const start = `${scoring.metric} ${before.toPrecision(4)} before`;
   const closest = Math.min(...after);
@@ -254,25 +260,25 @@ function warningsOf(
 function reportOf(
   trained: Trained,
   data: QatData,
-  { parameters }: QuantizerGraph,
-  { rate, noise, seconds }: { rate: number; noise: number; seconds: number },
+  { rate, noise, scoring }: Start,
+  { parameters, seconds }: { readonly parameters: number; readonly seconds: number },
 ): QatReport {
   return {
     loss: data.loss,
     task: data.task,
     rows: data.records,
     heldOut: data.heldOut,
-    scored: data.held.records.length,
+    scored: data.held.prepared.records.length,
     rate,
     startSnrDb: Number.isFinite(noise) ? noise : null,
-    parameters: parameters.length,
+    parameters,
     steps: trained.steps,
     stopped: trained.stopped,
     best: trained.best,
     resumed: trained.resumed,
     losses: curveOf(trained.losses),
-    metric: data.scoring.metric,
-    scores: trained.scores.map(data.scoring.shown),
+    metric: scoring.metric,
+    scores: trained.scores.map(scoring.shown),
     seconds,
   };
 }

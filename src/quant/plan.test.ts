@@ -7,6 +7,7 @@ import {
   fitPlan,
   parsePlan,
   planToJson,
+  weightFormOf,
   type Plan,
   type SitePlan,
 } from "./plan.js";
@@ -127,4 +128,35 @@ describe("a plan", () => {
       reason: "not in the plan",
     });
   });
+});
+
+test.each<[string, readonly ("int4" | "int8" | undefined)[]]>([
+  ["int8", []],
+  ["int8", [undefined, undefined]],
+  ["int4", ["int8", "int4", undefined]],
+  ["int8-only", [undefined, "int8"]],
+])("the form of a plan is %s where its products are in blocks of %j", (form, blocks) => {
+  const planned = blocks.map((dtype, i): [string, SitePlan] => [
+    `site${i}`,
+    dtype === undefined
+      ? { kind: "linear", quantize: true, weight, activation }
+      : {
+          kind: "linear",
+          quantize: true,
+          weight: {
+            dtype,
+            granularity: "block-wise",
+            block: 32,
+            scheme: "symmetric",
+            range: "mse",
+          },
+        },
+  ]);
+  const left: [string, SitePlan] = [
+    "left",
+    { kind: "linear", quantize: false, reason: "too small" },
+  ];
+  const sites = new Map([...planned, left]);
+  const plan: Plan = { format: "octavo-plan", version: 1, mode: "dynamic", target: "cpu", sites };
+  expect(weightFormOf(plan)).toBe(form);
 });

@@ -87,6 +87,79 @@ test("not: biases, masks, sums of lookups, sums of two layers, what is read once
   });
 });
 
+test.each<[string, (b: Builder, x: Value) => Value]>([
+  ["of three", (b, x) => b.op("s", "Sum", [x, layer(b, "a", x), b.input("z", ["batch", 4])])],
+  [
+    "with a constant",
+    (b, x) => b.op("s", "Add", [layer(b, "a", x), b.float("c", [...noise(12)], [3, 4])]),
+  ],
+  [
+    "of a layer with itself",
+    (b, x) => {
+      const a = layer(b, "a", x);
+      return b.op("s", "Add", [a, a]);
+    },
+  ],
+  [
+    "with a layer whose result is read elsewhere",
+    (b, x) => {
+      const a = layer(b, "a", x);
+      b.output(b.op("elsewhere", "Neg", [a]));
+      return b.op("s", "Add", [x, a]);
+    },
+  ],
+  [
+    "with a layer's result that was bent",
+    (b, x) => b.op("s", "Add", [x, b.op("bent", "Tanh", [layer(b, "a", x)])]),
+  ],
+  [
+    "with a layer and something that is no layer",
+    (b, x) =>
+      b.op("s", "Add", [x, b.op("parts", "Add", [layer(b, "a", x), b.input("z", ["batch", 4])])]),
+  ],
+  [
+    "with an axis more",
+    (b, x) => b.op("s", "Add", [b.input("z", [1, "batch", 4]), layer(b, "a", x)]),
+  ],
+  [
+    "with a layer that no input reaches",
+    (b, x) => b.op("s", "Add", [x, layer(b, "a", b.float("table", [...noise(4)], [1, 4]))]),
+  ],
+])("not: a sum %s", (_, sum) => {
+  expect(residuals((b) => b.output(norm(b, "n", sum(b, b.input("x", ["batch", 4])))))).toEqual([]);
+});
+
+test("not: a sum that a normalization takes as its bias", () => {
+  expect(
+    residuals((b) => {
+      const x = b.input("x", [4]);
+      const s = b.op("s", "Add", [
+        x,
+        b.op("a", "Reshape", [layer(b, "d", b.input("z", [1, 4])), b.int("flat", [4])]),
+      ]);
+      const scale = b.float("scale", [1, 1, 1, 1]);
+      b.output(b.op("n", "LayerNormalization", [b.input("y", ["batch", 4]), scale, s]));
+    }),
+  ).toEqual([]);
+});
+
+test("two sums around one shared weight are told apart; a root mean square normalizes, too", () => {
+  expect(
+    residuals((b) => {
+      const x = b.input("x", ["batch", 4]);
+      const w = b.float("shared.weight", [...noise(16)], [4, 4]);
+      const scale = b.float("scale", [1, 1, 1, 1]);
+      let at = x;
+      for (const name of ["one", "two"]) {
+        const product = b.op(`${name}_p`, "MatMul", [at, w]);
+        const sum = b.op(`${name}_s`, "Add", [at, product]);
+        at = b.op(name, "SimplifiedLayerNormalization", [sum, scale]);
+      }
+      b.output(at);
+    }),
+  ).toEqual(["shared.residual: x around one_p", "shared#2.residual: one around two_p"]);
+});
+
 test("names of other sites are what they are without residuals", () => {
   const model = buildModel((b) => {
     const x = b.input("x", ["batch", 4]);

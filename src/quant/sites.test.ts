@@ -72,6 +72,29 @@ describe("sites are found by structure", () => {
     ]);
   });
 
+  test("a Gemm whose bias is scaled (beta) is no layer with that bias; without a bias, beta means nothing", () => {
+    expect(
+      lines((b) => {
+        const x = b.input("x", ["batch", 4]);
+        const beta = { type: "float", value: 0.5 } as const;
+        const w = matrix(b, "m.a.weight", 4, 8);
+        b.output(
+          b.op("a", "Gemm", [x, w, b.float("m.a.bias", [...noise(8)])], { beta }),
+          b.op("b", "Gemm", [x, matrix(b, "m.b.weight", 4, 8)], { beta }),
+          b.op("c", "Gemm", [x, w, b.input("bias", [8])]),
+          b.op("d", "Gemm", [x, w, b.float("rows", [...noise(3)], [3, 1])]),
+          b.op("e", "Gemm", [x, w, b.float("many", [...noise(24)], [3, 8])]),
+        );
+      }),
+    ).toEqual([
+      "a: alpha or beta is not 1",
+      "m.b: x × m.b.weight[4, 8] → b",
+      "c: its third input is no constant bias",
+      "d: its third input is no constant bias",
+      "e: its third input is no constant bias",
+    ]);
+  });
+
   test("a weight behind Transpose, Reshape, Cast and Identity, and none where elements are mixed", () => {
     expect(
       lines((b) => {

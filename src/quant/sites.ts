@@ -5,7 +5,7 @@ import { residualsOf } from "./residual-sites.js";
 import { namer } from "./site-names.js";
 import { matrixOf, type MatrixView } from "./weight-view.js";
 
-interface SiteBase {
+export interface SiteBase {
   /** Stable and unique in the model; made from the weight's name, or the site's place. */
   readonly name: string;
   readonly node: Node;

@@ -22,55 +22,72 @@ export interface RuntimeProducts {
 const OPSET = 13;
 const IR_VERSION = 7;
 
-/** Models of one Gemm; sessions are made when they are first needed. */
+/** One model of three Gemms; its session is made when it is first needed. */
 export function runtimeProducts(runtime: Runtime): RuntimeProducts {
-  const sessions = new Map<string, Promise<Session>>();
-  const sessionOf = (form: GemmForm): Promise<Session> => {
-    const key = JSON.stringify(form);
-    const session = sessions.get(key) ?? runtime.load(gemmModel(form), { spinning: "running" });
-    sessions.set(key, session);
-    return session;
-  };
+  let session: Promise<Session> | undefined;
   const run = async (
-    form: GemmForm,
+    form: Form,
     feeds: Readonly<Record<string, Matrix>>,
     into: Matrix,
   ): Promise<void> => {
-    const session = await sessionOf(form);
+    session ??= runtime.load(gemmModel(), { spinning: "running" });
     const tensors = Object.fromEntries(
-      Object.entries(feeds).map(([name, matrix]) => [name, tensorOf(matrix)]),
+      Object.entries(feeds).map(([name, matrix]) => [`${form}.${name}`, tensorOf(matrix)]),
     );
-    await session.run(tensors, { into: { y: tensorOf(into) } });
+    const y = `${form}.y`;
+    // The runtime computes all outputs, whatever is asked for: the others are of matrices of one element.
+    await (
+      await session
+    ).run(
+      { ...NOTHING, ...tensors },
+      {
+        outputs: [y],
+        into: { [y]: tensorOf(into) },
+      },
+    );
   };
   return {
-    multiply: (a, b, into) => run({}, { a, b }, { values: into, rows: a.rows, cols: b.cols }),
+    multiply: (a, b, into) => run("plain", { a, b }, { values: into, rows: a.rows, cols: b.cols }),
     multiplyTransposed: (a, b, into) =>
-      run({ transB: 1 }, { a, b }, { values: into, rows: a.rows, cols: b.rows }),
+      run("transposed", { a, b }, { values: into, rows: a.rows, cols: b.rows }),
     addGram(x, sum, into) {
       const square = { rows: x.cols, cols: x.cols };
       const c = { values: sum, ...square };
-      return run({ transA: 1 }, { a: x, b: x, c }, { values: into, ...square });
+      return run("gram", { a: x, b: x, c }, { values: into, ...square });
     },
     async release() {
-      for (const session of sessions.values()) await (await session).release();
-      sessions.clear();
+      await (await session)?.release();
+      session = undefined;
     },
   };
 }
 
-interface GemmForm {
-  readonly transA?: 1;
-  readonly transB?: 1;
-}
+/** What each Gemm takes. */
+const FORMS = {
+  plain: { inputs: ["a", "b"], attributes: {} },
+  transposed: { inputs: ["a", "b"], attributes: { transB: 1 } },
+  gram: { inputs: ["a", "b", "c"], attributes: { transA: 1 } },
+} as const;
+type Form = keyof typeof FORMS;
 
-function gemmModel(form: GemmForm): Uint8Array {
-  const names = form.transA === undefined ? ["a", "b"] : ["a", "b", "c"];
+const NOTHING = Object.fromEntries(
+  Object.entries(FORMS).flatMap(([form, { inputs }]) =>
+    inputs.map((name) => [
+      `${form}.${name}`,
+      tensorOf({ values: new Float32Array(1), rows: 1, cols: 1 }),
+    ]),
+  ),
+);
+
+function gemmModel(): Uint8Array {
   const model = buildModel({ opset: OPSET, irVersion: IR_VERSION }, (b) => {
-    const inputs = names.map((name) => b.input(name, [null, null]));
-    const y = b.add("Gemm", inputs, { ...form }, { outputs: ["y"] });
-    y.dtype = "float32";
-    y.shape = [null, null];
-    b.output(y);
+    for (const [form, { inputs, attributes }] of Object.entries(FORMS)) {
+      const values = inputs.map((name) => b.input(`${form}.${name}`, [null, null]));
+      const y = b.add("Gemm", values, { ...attributes }, { outputs: [`${form}.y`] });
+      y.dtype = "float32";
+      y.shape = [null, null];
+      b.output(y);
+    }
   });
   return encodeModel(exportModel(model));
 }

@@ -198,6 +198,41 @@ describe("other forms", () => {
     expect(await integerKernels(bytes)).toHaveLength(1);
   });
 
+  test.each([
+    [0.5, "int32", "stored", /^beta is not 1/],
+    [1, "int32", "int8", undefined],
+    [0.5, "none", "int8", undefined],
+  ] as const)("a Gemm with beta %d and bias %s is %s", async (beta, bias, runs, reason) => {
+    const products = [{ ...GOOD, op: "Gemm", bias } as const];
+    const model = quantizedGraph({ opset: 21, dims: ["m"], products });
+    for (const node of model.graph.nodes())
+      if (node.op === "Gemm") node.attributes.set("beta", { type: "float", value: beta });
+    const bytes = bytesOf(model);
+    const [site] = lint(bytes);
+    expect(site?.runs).toBe(runs);
+    if (reason !== undefined) expect(site?.reason).toMatch(reason);
+    expect(await integerKernels(bytes)).toHaveLength(runs === "int8" ? 1 : 0);
+  });
+
+  test("a float table is told as one; positions, columns and scales of another table are none", () => {
+    const kinds = (build: (b: Builder, ids: Value) => Value) =>
+      lint(bytesOf(buildModel((b) => b.output(build(b, b.input("ids", ["n"], "int64")))))).map(
+        ({ kind, runs }) => `${kind} ${runs}`,
+      );
+    const table = (b: Builder, dims: number[]) =>
+      b.float("words.weight", [...noise(dims[0]! * dims[1]!)], dims);
+    expect(kinds((b, ids) => b.op("y", "Gather", [table(b, [40, 8]), ids]))).toEqual([
+      "embedding float",
+    ]);
+    expect(kinds((b, ids) => b.op("y", "Gather", [table(b, [40, 1]), ids]))).toEqual([]);
+    expect(kinds((b, ids) => b.op("y", "Gather", [table(b, [4, 8]), ids], { axis: 1 }))).toEqual(
+      [],
+    );
+    expect(
+      kinds((b, ids) => b.op("y", "Gather", [b.int("places", [1, 2, 3, 4], [2, 2]), ids])),
+    ).toEqual([]);
+  });
+
   test("a table of codes is looked up in INT8; one behind DequantizeLinear is dequantized whole", () => {
     const table = (whole: boolean) =>
       lint(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildModel } from "../../test/build.js";
-import { trtexecCommand } from "./trtexec.js";
+import { shapeProfiles, trtexecCommand } from "./trtexec.js";
 
 const { inputs } = buildModel((b) => {
   b.input("ids", ["batch", "length"], "int64");
@@ -18,4 +18,16 @@ test("an FP16 edition is strongly typed; fixed shapes need no profile; paths are
   expect(
     trtexecCommand({ path: "my model's.onnx", inputs: fixed, maxLength: undefined, fp16: true }),
   ).toBe("trtexec '--onnx=my model'\\''s.onnx' '--saveEngine=my model'\\''s.plan' --stronglyTyped");
+});
+
+test("inputs whose shapes are not known need no profile, and the largest batch is the caller's", () => {
+  const { graph } = buildModel((b) => {
+    b.input("ids", ["batch", "length"], "int64");
+    b.graph.addInput("unknown", { dtype: "float32" });
+  });
+  const [ids, unknown] = graph.inputs;
+  if (ids === undefined || unknown === undefined) throw new Error("no inputs");
+  expect(shapeProfiles([unknown])).toEqual([]);
+  expect(shapeProfiles([ids], { maxBatch: 4 })).toEqual(["ids:1x1", "ids:4x128", "ids:4x512"]);
+  expect(shapeProfiles([ids], { maxBatch: 64 })).toEqual(["ids:1x1", "ids:8x128", "ids:64x512"]);
 });

@@ -3,23 +3,24 @@ import { configurationOf } from "../data/configuration.js";
 import { Digest } from "../data/digest.js";
 import { fixedSizes } from "../data/feeds.js";
 import { placeOf, type DataRecord } from "../data/records.js";
-import type { Tokenizer } from "../data/tokenize.js";
+import type { Padding, Tokenizer } from "../data/tokenize.js";
 import { DataError, OptionError } from "../errors.js";
 import type { Graph } from "../graph/graph.js";
 import { randomFor } from "../math/random.js";
-import type { Feeds, Port, Session } from "../runtime/runtime.js";
+import type { Port, Session } from "../runtime/runtime.js";
 import type { TaskName } from "../tasks/read.js";
 import { poolingOf } from "../tasks/sentence-embedding.js";
 import type { OutputRow, Task } from "../tasks/task.js";
 import type { LossTerm } from "./losses.js";
-import type { TrainingBatch, TrainingBatches } from "./training.js";
-import { prepareEvaluation, type EvaluationSettings } from "../evaluate/score.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import type { TrainingBatches } from "./training.js";
+import { prepareEvaluation, type EvaluationSettings, type Prepared } from "../evaluate/score.js";
+import type { Run } from "../host/run.js";
 import { feedsFor, rowsFor, type EvaluationRow } from "../evaluate/rows.js";
 import { LENGTH_STEP, SORTED_TOGETHER } from "./defaults.js";
 import { TASK_LOSSES } from "./task-losses.js";
-import type { BatchRows, Example, LossSetting, TaskLoss } from "./rows.js";
-import { taught, TEACHER_LOSSES, withHidden } from "./distillation.js";
+import type { Example, LossSetting, TaskLoss } from "./rows.js";
+import { TEACHER_LOSSES, withHidden } from "./distillation.js";
+import { TaughtRows, type TaughtBatch } from "./taught.js";
 
 export interface TrainingSettings extends EvaluationSettings {
   /** By the labels of the data, or by what a teacher says of its texts. */
@@ -55,32 +56,17 @@ export interface TrainingData {
  * TaskError for a model without the outputs of its task, DataError for less data than a batch.
  */
 export async function trainingData(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   graph: Graph,
   settings: TrainingSettings,
 ): Promise<TrainingData> {
-  const prepared = await prepareEvaluation(host, file, settings);
+  const prepared = await prepareEvaluation(run, settings);
   const { task, tokenizer, paths } = prepared;
   const records = settings.only ?? prepared.records;
   const ports = portsOf(graph);
-  const files = host.folderFiles(settings.folder ?? file.folder ?? "");
-  const setting: LossSetting = {
-    task,
-    outputs: ports.outputs,
-    labels: configurationOf(files.config).labels,
-    pooling: settings.pooling ?? poolingOf(files.pooling),
-    padding: tokenizer?.padding ?? { id: 0, typeId: 0, side: "right" },
-    labelScale: settings.labelScale,
-    temperature: settings.temperature,
-  };
-  const losses = settings.loss === "task" ? TASK_LOSSES : TEACHER_LOSSES;
-  const own = losses[task.name as TaskName](setting);
   const reading = settings.loss === "task" ? task : withoutLabels(task);
   const { rows } = rowsFor([ports], tokenizer, reading, records, settings);
-  // Of ready feeds nobody says which tokens count.
-  const isText = rows.every(({ encoded }) => encoded !== undefined);
-  const loss = isText ? withHidden(own, settings.hidden, setting) : own;
+  const loss = lossFor(run, prepared, rows, ports.outputs, settings);
   const examples = examplesOf(rows, records, loss);
   const batchSize = batchSizeOf(ports.inputs, settings.batchSize, examples[0]?.rows.length ?? 1);
   if (examples.length < batchSize)
@@ -90,15 +76,10 @@ export async function trainingData(
       `${examples.length} records, less than one batch`,
       `at least ${batchSize} (--batch-size)`,
     );
-  const sizes = examples.map(sizeOf);
-  const orderOf = (epoch: number) => epochOrder(sizes, { batchSize, seed: settings.seed, epoch });
-  const perEpoch = orderOf(0).length;
-  const fed: Fed = {
-    ports,
-    tokenizer,
-    loss,
-    longest: longestOf(settings, tokenizer, ports.inputs),
-  };
+  const longest = longestOf(settings, tokenizer, ports.inputs);
+  const made = new Batches(examples, { ports, tokenizer, loss, longest }, (sizes, epoch) =>
+    epochOrder(sizes, { batchSize, seed: settings.seed, epoch }),
+  );
   return {
     task,
     tokenizer,
@@ -108,22 +89,90 @@ export async function trainingData(
     truncated: rows.filter(({ encoded }) => (encoded?.cut ?? 0) > 0).length,
     paths,
     digest: digestOf(records),
-    batches(teacher) {
-      let epochs: { epoch: number; order: readonly (readonly number[])[] } | undefined;
-      return {
-        perEpoch,
-        async batch(epoch, index) {
-          if (epochs?.epoch !== epoch) epochs = { epoch, order: orderOf(epoch) };
-          const own = (epochs.order[index] ?? []).map((i) => examples[i]);
-          return batchOf(
-            own.filter((one) => one !== undefined),
-            fed,
-            teacher,
-          );
-        },
-      };
-    },
+    batches: (teacher) => made.by(teacher),
   };
+}
+
+function lossFor(
+  { file, data }: Run,
+  { task, tokenizer }: Prepared,
+  rows: readonly EvaluationRow[],
+  outputs: readonly Port[],
+  settings: TrainingSettings,
+): TaskLoss {
+  const files = data.files(settings.folder ?? file.folder ?? "");
+  const setting: LossSetting = {
+    task,
+    outputs,
+    labels: configurationOf(files.config).labels,
+    pooling: settings.pooling ?? poolingOf(files.pooling),
+    padding: tokenizer?.padding ?? NO_PADDING,
+    labelScale: settings.labelScale,
+    temperature: settings.temperature,
+  };
+  const losses = settings.loss === "task" ? TASK_LOSSES : TEACHER_LOSSES;
+  const own = losses[task.name as TaskName](setting);
+  // Of ready feeds nobody says which tokens count.
+  const isText = rows.every(({ encoded }) => encoded !== undefined);
+  return isText ? withHidden(own, settings.hidden, setting) : own;
+}
+
+/** Of ready feeds, which have none that anybody knows of. */
+const NO_PADDING: Padding = { id: 0, typeId: 0, side: "right" };
+
+/** The batches of a run: examples in an order of each epoch. */
+class Batches {
+  readonly #examples: readonly Example[];
+  readonly #fed: Fed;
+  readonly #orderOf: (epoch: number) => readonly (readonly number[])[];
+  #latest: { readonly epoch: number; readonly order: readonly (readonly number[])[] } | undefined;
+
+  constructor(
+    examples: readonly Example[],
+    fed: Fed,
+    orderOf: (sizes: readonly Size[], epoch: number) => readonly (readonly number[])[],
+  ) {
+    const sizes = examples.map(sizeOf);
+    this.#examples = examples;
+    this.#fed = fed;
+    this.#orderOf = (epoch) => orderOf(sizes, epoch);
+  }
+
+  by(teacher: Session | undefined): TrainingBatches {
+    const fed = this.#fed;
+    const first = this.#orderOf(0);
+    const said =
+      teacher &&
+      new TaughtRows(teacher, fed.loss, {
+        batches: first.length,
+        first: (index) => inputsOf(this.#examplesAt(first[index] ?? []), fed),
+        firstRows: (index) => rowsOf(this.#examplesAt(first[index] ?? [])),
+        padding: fed.tokenizer?.padding ?? NO_PADDING,
+      });
+    return {
+      perEpoch: first.length,
+      batch: async (epoch, index) => {
+        if (this.#latest?.epoch !== epoch) this.#latest = { epoch, order: this.#orderOf(epoch) };
+        const own = this.#examplesAt(this.#latest.order[index] ?? []);
+        const batch = inputsOf(own, fed);
+        const { loss } = fed;
+        const { feeds: inputs, ...rows } = batch;
+        return {
+          feeds: {
+            ...inputs,
+            ...loss.feeds({ examples: own, ...rows }),
+            ...(await said?.of(batch, epoch, index)),
+          },
+          counted: own.reduce((sum, example) => sum + loss.counted(example), 0),
+          place: placesOf(own),
+        };
+      },
+    };
+  }
+
+  #examplesAt(order: readonly number[]): Example[] {
+    return order.map((i) => this.#examples[i]).filter((example) => example !== undefined);
+  }
 }
 
 /** A fingerprint of records and their labels. */
@@ -208,33 +257,25 @@ interface Fed {
   readonly longest: number;
 }
 
-async function batchOf(
-  examples: readonly Example[],
-  { ports, tokenizer, loss, longest }: Fed,
-  teacher: Session | undefined,
-): Promise<TrainingBatch> {
-  // Of pairs, all first texts stand before all second ones.
+/** Of pairs, all first texts stand before all second ones. */
+function rowsOf(examples: readonly Example[]): EvaluationRow[] {
   const most = Math.max(0, ...examples.map(({ rows }) => rows.length));
-  const rows = Array.from({ length: most }, (_, place) =>
-    examples.map((example) => example.rows[place]),
-  )
+  return Array.from({ length: most }, (_, place) => examples.map((example) => example.rows[place]))
     .flat()
     .filter((row) => row !== undefined);
+}
+
+/** The rows of a batch, and the model's inputs. */
+function inputsOf(
+  examples: readonly Example[],
+  { ports, tokenizer, longest }: Omit<Fed, "loss">,
+): TaughtBatch {
+  const rows = rowsOf(examples);
   const tokens = Math.max(1, ...rows.map(({ encoded }) => encoded?.ids.length ?? 0));
   const rounded = Math.min(Math.ceil(tokens / LENGTH_STEP) * LENGTH_STEP, longest);
-  const inputs = feedsFor(ports.inputs, tokenizer, rows, tokenizer?.positionOffset, rounded);
-  const [batch = 0, length = 0] = Object.values(inputs)[0]?.dims ?? [];
-  const own: BatchRows = { examples, rows, batch, length };
-  const feeds: Feeds = {
-    ...inputs,
-    ...loss.feeds(own),
-    ...(teacher === undefined ? {} : await taught(teacher, inputs, loss)),
-  };
-  return {
-    feeds,
-    counted: examples.reduce((sum, example) => sum + loss.counted(example), 0),
-    place: placesOf(examples),
-  };
+  const feeds = feedsFor(ports.inputs, tokenizer, rows, tokenizer?.positionOffset, rounded);
+  const [batch = 0, length = 0] = Object.values(feeds)[0]?.dims ?? [];
+  return { rows, feeds, batch, length };
 }
 
 /** `train.tsv, line 3, 17, 20 and 29 more` */

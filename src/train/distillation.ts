@@ -1,6 +1,6 @@
 // The loss of each task on what a teacher says of the same rows: no labels are needed.
-import { teacherInput, WEIGHTS, type LossTerm } from "./losses.js";
-import type { Feeds, Session } from "../runtime/runtime.js";
+import { WEIGHTS, type LossTerm } from "./losses.js";
+import type { Feeds } from "../runtime/runtime.js";
 import type { TaskName } from "../tasks/read.js";
 import {
   float,
@@ -108,16 +108,4 @@ export function withHidden(
     hidden: values,
     feeds: (batch) => ({ ...loss.feeds(batch), ...tokenWeights(batch, setting) }),
   };
-}
-
-/** A teacher's outputs for a batch, as the loss is fed them. */
-export async function taught(
-  teacher: Session,
-  feeds: Feeds,
-  { outputs, hidden = [] }: TaskLoss,
-): Promise<Feeds> {
-  const said = await teacher.run(feeds, { outputs: [...outputs, ...hidden] });
-  return Object.fromEntries(
-    Object.entries(said).map(([name, tensor]) => [teacherInput(name), tensor]),
-  );
 }

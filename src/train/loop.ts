@@ -8,6 +8,7 @@ import { makeStep, type TrainingStep } from "./step.js";
 import { arrayOf, type Kind } from "./store.js";
 import type {
   CurvePoint,
+  LateOptions,
   Trainable,
   Trained,
   TrainingBatch,
@@ -26,14 +27,15 @@ export async function trainLoop(
   runtime: Runtime,
   trainable: Trainable,
   batches: TrainingBatches,
-  options: TrainLoopOptions,
+  options: TrainLoopOptions | LateOptions,
 ): Promise<Trained> {
   const { accumulate, threads, optimizer } = options;
   const kinds: Kind[] = ["value", "gradient", ...MOMENTS[optimizer]];
   if (accumulate > 1) kinds.push("rest");
   const step = await makeStep(runtime, trainable, { kinds, threads });
   try {
-    return await new Run(step, batches, options).run();
+    const found = "begin" in options ? await options.begin(await step.forward()) : options;
+    return await new Run(step, batches, found).run();
   } finally {
     await step.release();
   }

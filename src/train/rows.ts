@@ -72,18 +72,18 @@ export function perRow<T>(
   return values;
 }
 
-/** [batch, length] numbers: `of` each token of each row, `outside` at padding. */
+/** [batch, length] numbers: `of` each token of each row, which stands at a place of the batch; `outside` at padding. */
 export function perToken(
   { rows, batch, length }: BatchRows,
   padding: Padding,
-  of: (row: Encoded, token: number) => number,
+  of: (row: Encoded, token: number, place: number) => number,
   outside = 0,
 ): Float32Array {
   const values = new Float32Array(batch * length).fill(outside);
   for (const [b, { encoded }] of rows.entries()) {
     if (encoded === undefined) continue;
     const first = b * length + firstToken(encoded, length, padding);
-    for (let i = 0; i < encoded.ids.length; i++) values[first + i] = of(encoded, i);
+    for (let i = 0; i < encoded.ids.length; i++) values[first + i] = of(encoded, i, b);
   }
   return values;
 }

@@ -1,12 +1,14 @@
 // What a run of training is told beside its graph: steps, schedule, evaluation along the way, and what must be the same to go on with it.
-import type { Tokenizer } from "../data/tokenize.js";
 import type { OnProgress } from "../report/progress.js";
 import type { CurvePointReport } from "../report/train.js";
 import type { CheckpointStore, CurvePoint, TrainLoopOptions } from "./training.js";
 import type { Schedule } from "./schedule.js";
 import { evaluateModel } from "../evaluate/predictions.js";
 import { prepareEvaluation, type EvaluationSettings } from "../evaluate/score.js";
-import type { Host, OpenedModel } from "../host/host.js";
+import { rowsFor, type EvaluationRows } from "../evaluate/rows.js";
+import type { Host } from "../host/host.js";
+import type { Run } from "../host/run.js";
+import type { Session } from "../runtime/runtime.js";
 import { digestOf } from "./batches.js";
 import { BETAS, EPSILON, POINTS, SCORED_TOGETHER } from "./defaults.js";
 
@@ -29,23 +31,22 @@ export interface ScoringSettings extends Omit<
 }
 
 /** Reads the labelled data of an evaluation; undefined where none is asked for. Throws as `evaluateFile`. */
-export async function scoringOf(
-  host: Host,
-  file: OpenedModel,
-  settings: ScoringSettings,
-): Promise<Scoring | undefined> {
+export async function scoringOf(run: Run, settings: ScoringSettings): Promise<Scoring | undefined> {
   const { evaluate: data, signal, maxLength } = settings;
   if (data === undefined) return undefined;
-  const { task, tokenizer, records } = await prepareEvaluation(host, file, {
+  const { task, tokenizer, records } = await prepareEvaluation(run, {
     ...settings,
     data,
     samples: "all",
     batchSize: SCORED_TOGETHER,
     onProgress: () => undefined,
   });
-  const measured = async (session: Parameters<Scoring["score"]>[0], own: Tokenizer | undefined) => {
-    const options = { batchSize: SCORED_TOGETHER, maxLength, signal };
-    const { measures } = await evaluateModel(session, own, task, records, options);
+  const options = { batchSize: SCORED_TOGETHER, maxLength, signal };
+  let rows: EvaluationRows | undefined;
+  const measured = async (session: Session) => {
+    rows ??= rowsFor([session], tokenizer, task, records, options);
+    const asked = { ...options, rows };
+    const { measures } = await evaluateModel(session, tokenizer, task, records, asked);
     const [first] = measures;
     if (first === undefined) throw new Error("internal: a task without a metric");
     return first;
@@ -57,7 +58,7 @@ export async function scoringOf(
     metric: name,
     better,
     digest: digestOf(records),
-    score: async (session) => sign * (await measured(session, tokenizer)).value(),
+    score: async (session) => sign * (await measured(session)).value(),
     shown: ({ step, value }) => ({ step, value: Number.isNaN(value) ? null : sign * value }),
   };
 }
@@ -96,35 +97,13 @@ export function loopOptions(
   settings: RunSettings,
   { perEpoch, scoring, checkpoint, identity }: RunOf,
 ): TrainLoopOptions {
-  const { accumulate, onProgress, optimizer, rate, schedule, weightDecay, momentum } = settings;
-  const perPass = Math.ceil(perEpoch / accumulate);
-  const steps = settings.steps ?? Math.max(1, Math.ceil((settings.epochs * perEpoch) / accumulate));
-  const options = {
-    steps,
-    schedule,
-    optimizer,
-    rate,
-    weightDecay,
-    momentum,
-    accumulate,
-    warmup: Math.round(settings.warmup * steps),
-    betas: BETAS,
-    epsilon: EPSILON,
-    ...(settings.clip > 0 ? { clip: settings.clip } : {}),
-    ...(scoring && { evaluateEvery: settings.evaluateEvery ?? perPass }),
-    ...(settings.patience === undefined ? {} : { patience: settings.patience }),
-    ...(settings.threads === undefined ? {} : { threads: settings.threads }),
-  } as const;
+  const { onProgress } = settings;
+  const options = fixedOptions(settings, perEpoch, scoring);
   const { runtime } = host.environment(host.runtime);
   const same = { ...identity, evaluation: scoring?.digest ?? "none", ...options, runtime };
   return {
     ...options,
-    identity: Object.fromEntries(
-      Object.entries(same).map(([name, value]) => [
-        name,
-        typeof value === "string" ? value : JSON.stringify(value ?? null),
-      ]),
-    ),
+    identity: asTexts(same),
     now: () => host.now(),
     checkpoint,
     signal: settings.signal,
@@ -143,6 +122,38 @@ export function loopOptions(
         note: `loss ${loss.toPrecision(3)}, rate ${now.toExponential(1)}`,
       }),
   };
+}
+
+/** Those that must be the same for a checkpoint to be taken up. */
+function fixedOptions(settings: RunSettings, perEpoch: number, scoring: Scoring | undefined) {
+  const { accumulate, optimizer, rate, schedule, weightDecay, momentum } = settings;
+  const perPass = Math.ceil(perEpoch / accumulate);
+  const steps = settings.steps ?? Math.max(1, Math.ceil((settings.epochs * perEpoch) / accumulate));
+  return {
+    steps,
+    schedule,
+    optimizer,
+    rate,
+    weightDecay,
+    momentum,
+    accumulate,
+    warmup: Math.round(settings.warmup * steps),
+    betas: BETAS,
+    epsilon: EPSILON,
+    ...(settings.clip > 0 ? { clip: settings.clip } : {}),
+    ...(scoring && { evaluateEvery: settings.evaluateEvery ?? perPass }),
+    ...(settings.patience === undefined ? {} : { patience: settings.patience }),
+    ...(settings.threads === undefined ? {} : { threads: settings.threads }),
+  } as const;
+}
+
+function asTexts(values: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value : JSON.stringify(value ?? null),
+    ]),
+  );
 }
 
 /** The losses of a run as a curve: means over equal spans of steps, each at its last one. */

@@ -3,6 +3,7 @@ import { differentiate } from "../autodiff/differentiate.js";
 import { cloneModel } from "../graph/clone.js";
 import { exportModel } from "../graph/export.js";
 import type { Graph, Value } from "../graph/graph.js";
+import type { Model } from "../graph/model.js";
 import { floatsOf } from "../onnx/values.js";
 import { encodeModel } from "../onnx/writer.js";
 import { inferTypes } from "../ops/infer.js";
@@ -38,35 +39,11 @@ export interface StepOptions {
  */
 export async function makeStep(
   runtime: Runtime,
-  {
-    model,
-    parameters,
-    loss: addLoss,
-    rules = {},
-    recompute = false,
-    lower = () => undefined,
-  }: Trainable,
+  trainable: Trainable,
   { kinds, threads }: StepOptions,
 ): Promise<TrainingStep> {
-  const { graph } = model;
-  const initial = parameters.map((parameter): InitialParameter => {
-    const tensor = graph.value(parameter.name)?.tensor;
-    if (tensor === undefined)
-      throw new Error(`internal: no initializer "${parameter.name}" in the graph`);
-    return { ...parameter, dims: tensor.dims, initial: floatsOf(tensor) };
-  });
-  const values = parameters.map(({ name }) => toInput(graph, name));
-  inferTypes(model);
-  const forwardModel = cloneModel(model);
-  const loss = addLoss(model);
-  const gradients = differentiate(model, loss, values, { rules, recompute });
-  graph.truncateOutputs(0);
-  const [lossName = "", ...gradientNames] = [loss, ...gradients].map((value) =>
-    output(graph, value),
-  );
-  lower(model);
-  const bytes = encodeModel(exportModel(model));
-
+  const { lower = () => undefined } = trainable;
+  const { initial, forwardModel, bytes, lossName, gradientNames } = stepGraph(trainable, lower);
   const stored = storeOf(initial, kinds);
   const options: SessionOptions = {
     spinning: "running",
@@ -102,6 +79,31 @@ export async function makeStep(
       await forward?.release();
     },
   };
+}
+
+/** The graph with its gradients as bytes, what it begins with, and the forward pass alone, not lowered yet. */
+function stepGraph(
+  { model, parameters, loss: addLoss, rules = {}, recompute = false }: Trainable,
+  lower: (model: Model) => void,
+) {
+  const { graph } = model;
+  const initial = parameters.map((parameter): InitialParameter => {
+    const tensor = graph.value(parameter.name)?.tensor;
+    if (tensor === undefined)
+      throw new Error(`internal: no initializer "${parameter.name}" in the graph`);
+    return { ...parameter, dims: tensor.dims, initial: floatsOf(tensor) };
+  });
+  const values = parameters.map(({ name }) => toInput(graph, name));
+  inferTypes(model);
+  const forwardModel = cloneModel(model);
+  const loss = addLoss(model);
+  const gradients = differentiate(model, loss, values, { rules, recompute });
+  graph.truncateOutputs(0);
+  const [lossName = "", ...gradientNames] = [loss, ...gradients].map((value) =>
+    output(graph, value),
+  );
+  lower(model);
+  return { initial, forwardModel, bytes: encodeModel(exportModel(model)), lossName, gradientNames };
 }
 
 /** An initializer as an input of its name. */

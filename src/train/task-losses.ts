@@ -1,7 +1,7 @@
 // The loss of each task on the labels of the data, and these labels as tensors.
 import { firstToken } from "../data/feeds.js";
 import { placeOf, type DataRecord } from "../data/records.js";
-import type { Encoded, Window } from "../data/tokenize.js";
+import type { Window } from "../data/tokenize.js";
 import { LabelError } from "../errors.js";
 import type { Port } from "../runtime/runtime.js";
 import type { TaskName } from "../tasks/read.js";
@@ -132,15 +132,17 @@ function ofTokens(
     counted: (example) => checked(example).filter((label) => label !== undefined).length,
     feeds(batch) {
       const dims = [batch.batch, batch.length];
-      const known = new Map(batch.examples.map((one) => [one.rows[0]?.encoded, checked(one)]));
-      const at = (row: Encoded, i: number) => known.get(row)?.[i];
+      const known = batch.examples.map(checked);
+      const at = (token: number, place: number) => known[place]?.[token];
       return {
         [LABELS.labels]: whole(
-          perToken(batch, setting.padding, (row, i) => at(row, i) ?? 0),
+          perToken(batch, setting.padding, (_, token, place) => at(token, place) ?? 0),
           dims,
         ),
         [WEIGHTS.labelled]: float(
-          perToken(batch, setting.padding, (row, i) => Number(at(row, i) !== undefined)),
+          perToken(batch, setting.padding, (_, token, place) =>
+            Number(at(token, place) !== undefined),
+          ),
           dims,
         ),
       };

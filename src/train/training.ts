@@ -85,6 +85,15 @@ export interface TrainLoopOptions extends OptimizerOptions {
   readonly onStep?: ((step: StepProgress) => void) | undefined;
 }
 
+/** Options that are only known once the parameters have been seen at work, as they are before the first step. */
+export interface LateOptions extends Pick<
+  TrainLoopOptions,
+  "optimizer" | "accumulate" | "threads"
+> {
+  /** `forward`: the session that `evaluate` gets. */
+  begin(forward: Session): Promise<TrainLoopOptions>;
+}
+
 /** The state of a run: tensors by name, and texts beside them. */
 export interface TrainingState {
   readonly tensors: Readonly<Record<string, RuntimeTensor>>;

@@ -1,7 +1,6 @@
 // A second run over the sample, of a few layers at a time so that memory stays bounded: means and covariances of activations as they will be quantized.
 import { batchMaskOf, detectMask, type Masked } from "../../calibrate/taps.js";
 import type { RunBatch } from "../../data/run-batches.js";
-import { exportModel } from "../../graph/export.js";
 import type { Value } from "../../graph/graph.js";
 import { emit } from "../../graph/match.js";
 import type { Model } from "../../graph/model.js";
@@ -12,7 +11,8 @@ import type { Products } from "../products.js";
 import type { ActivationSpec } from "../../quant/plan.js";
 import type { RuntimeTensor, Session } from "../../runtime/runtime.js";
 import { copyOf, fakeQuantized, rowsThatCount } from "../../calibrate/float-copy.js";
-import type { Host, OpenedModel } from "../../host/host.js";
+import type { Run } from "../../host/run.js";
+import { withTemporarySession } from "../../host/sessions.js";
 
 /** Of all activations of a group together, each row [K] of them. */
 export interface Moments {
@@ -35,25 +35,16 @@ export interface MomentsOptions {
 }
 
 /** Runs the part of `model` that these groups need. Throws RuntimeFailedError, and the reason of an abort. */
-export async function momentsOf(
-  host: Host,
-  file: OpenedModel,
+export function momentsOf(
+  { host, file }: Run,
   model: Model,
   groups: readonly Group[],
   options: MomentsOptions,
 ): Promise<Moments[]> {
   const { copy, taps } = tapped(model, groups, options.specOf);
-  const temporary = host.writeTemporary(exportModel(copy), file.external);
-  try {
-    const session = await host.runtime.load(temporary.path, { spinning: "running" });
-    try {
-      return await collect(session, taps, options);
-    } finally {
-      await session.release();
-    }
-  } finally {
-    temporary.release();
-  }
+  return withTemporarySession(host, copy, file.external, (session) =>
+    collect(session, taps, options),
+  );
 }
 
 /** An activation of a group as an output of the copy. */

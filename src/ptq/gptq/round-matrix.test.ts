@@ -5,7 +5,7 @@ import { encodeChannels, channelScales } from "../../quant/scales.js";
 import { ortNode } from "../../runtime/ort-node.js";
 import { runtimeProducts } from "../../runtime/products.js";
 import { cholesky } from "./cholesky.js";
-import { roundAgainst, roundingOrder } from "./round-matrix.js";
+import { roundAgainst, roundingOrder, type RoundingOrder } from "./round-matrix.js";
 
 const products = runtimeProducts(ortNode);
 afterAll(() => products.release());
@@ -60,6 +60,22 @@ function cost(
   return total;
 }
 
+/** The same preparation with channels in another order. */
+async function orderBy(
+  permutation: readonly number[],
+  { size, order, deviations }: RoundingOrder,
+  gram: Float32Array,
+): Promise<RoundingOrder> {
+  const by = Float64Array.from(permutation, (k) => deviations[order.indexOf(k)] as number);
+  const scaled = Float32Array.from({ length: size * size }, (_, i) => {
+    const [r, c] = [Math.floor(i / size), i % size];
+    const entry = gram[(permutation[r] as number) * size + (permutation[c] as number)] as number;
+    return r === c ? 1 : entry / (by[r] as number) / (by[c] as number);
+  });
+  const factor = (await cholesky(scaled, size, products)) ?? fail();
+  return { size, order: Uint32Array.from(permutation), deviations: by, factor };
+}
+
 describe("Cholesky", () => {
   test("the factor times its transpose is the matrix, across blocks", async () => {
     const size = 150;
@@ -101,6 +117,26 @@ describe("rounding against a covariance", () => {
     const ratio =
       cost(weight, codes, scales, gram, size) / cost(weight, nearest, scales, gram, size);
     expect(ratio).toBeLessThan(0.5);
+  });
+
+  test("channels of large variance come first, which takes half a decibel more from the error", async () => {
+    const [size, cols] = [60, 16];
+    const weight = noise(size * cols, 5);
+    const gram = covariance(size, 300, 9);
+    const scales = channelScales(weight, size, cols, 1, 7, fail);
+    const matrix = { values: weight, rows: size, cols };
+    const errorBy = async (order: RoundingOrder) =>
+      cost(weight, await roundAgainst(matrix, scales, 7, order, products), scales, gram, size);
+    const byVariance = (await roundingOrder(gram, size, products)) ?? fail();
+    const variances = [...byVariance.order].map((k) => gram[k * size + k] as number);
+    expect(variances).toEqual(variances.toSorted((a, b) => a - b));
+    const inOrder = [];
+    for (const permutation of [Array.from(byVariance.order).toReversed(), [...Array(size).keys()]])
+      inOrder.push(await errorBy(await orderBy(permutation, byVariance, gram)));
+    const [reversed = 0, natural = 0] = inOrder;
+    const own = await errorBy(byVariance);
+    expect(10 * Math.log10(natural / own)).toBeGreaterThan(0.5);
+    expect(10 * Math.log10(reversed / own)).toBeGreaterThan(0.5);
   });
 
   test("codes stay within the limit, and the same input gives the same codes", async () => {

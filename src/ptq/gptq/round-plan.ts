@@ -16,7 +16,7 @@ import type { MatrixView } from "../../quant/weight-view.js";
 import { channelFormats } from "../../targets/weight-forms.js";
 import type { OnProgress } from "../../report/progress.js";
 import { runtimeProducts } from "../../runtime/products.js";
-import type { Host, OpenedModel } from "../../host/host.js";
+import type { Run } from "../../host/run.js";
 import { MOST_BYTES, MOST_TOKENS } from "./defaults.js";
 import { momentsOf, type Moments } from "./gram.js";
 import type { Means } from "../ranges.js";
@@ -38,23 +38,27 @@ export interface Rounded {
   readonly corrected: number;
 }
 
+/** What is planned, and what there is to round it by. */
+export interface RoundingOf {
+  readonly sites: readonly Site[];
+  readonly plan: Plan;
+  /** The mean per channel of an activation as calibration saw it. */
+  readonly meansOf: (activation: Value) => Means | undefined;
+  readonly batches: RunBatches | undefined;
+}
+
 /**
- * Chooses the codes of the plan's weights, and changes biases of `model` in place. `means` gives the mean per channel of an activation as calibration
- * saw it. Throws RuntimeFailedError, WeightNotFiniteError, and the reason of an abort.
+ * Chooses the codes of the plan's weights, and changes biases of `model` in place. Throws RuntimeFailedError, WeightNotFiniteError, and the reason of
+ * an abort.
  */
 export async function roundPlan(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   model: Model,
-  sites: readonly Site[],
-  plan: Plan,
-  context: {
-    readonly meansOf: (activation: Value) => Means | undefined;
-    readonly batches: RunBatches | undefined;
-  },
+  of: RoundingOf,
   options: RoundingOptions,
 ): Promise<Rounded> {
-  if (!options.correct && !(options.round && context.batches !== undefined))
+  const { sites, plan } = of;
+  if (!options.correct && !(options.round && of.batches !== undefined))
     return { sites, weights: new Map(), rounded: 0, corrected: 0 };
   const groups = groupsOf(
     model,
@@ -62,31 +66,18 @@ export async function roundPlan(
   );
   const weights = new Map<Value, RoundedWeight>();
   let corrected = 0;
-  const products = runtimeProducts(host.runtime);
+  const products = runtimeProducts(run.host.runtime);
   try {
     const chunks = chunksOf(groups);
-    const batches = context.batches && thinned(context.batches);
-    const total = chunks.length * (batches?.length ?? 0);
-    let done = 0;
+    const momentsFor = sampler(run, model, of, { ...options, products, chunks: chunks.length });
     for (const chunk of chunks) {
-      const moments =
-        options.round && batches !== undefined
-          ? await momentsOf(host, file, model, chunk, {
-              specOf: (activation) => specOf(activation, sites, plan),
-              batches: pick(context.batches as RunBatches, batches),
-              products,
-              onBatch: () =>
-                options.onProgress({ step: "rounding", done: ++done, total, unit: "batches" }),
-              signal: options.signal,
-            })
-          : undefined;
+      const moments = await momentsFor(chunk);
       for (const [g, group] of chunk.entries()) {
         const moment = moments?.[g];
         const found = await roundGroup(group, plan, moment, products);
         if (moment !== undefined)
           for (const [view, weight] of found.weights) weights.set(view.initializer, weight);
-        if (options.correct)
-          corrected += correct(model, group, found.weights, moment, context.meansOf);
+        if (options.correct) corrected += correct(model, group, found.weights, moment, of.meansOf);
         options.signal?.throwIfAborted();
       }
     }
@@ -99,6 +90,28 @@ export async function roundPlan(
     rounded: weights.size,
     corrected,
   };
+}
+
+/** The moments of groups, run over the batches; undefined where nothing is rounded against them. */
+function sampler(
+  run: Run,
+  model: Model,
+  { sites, plan, batches }: RoundingOf,
+  options: RoundingOptions & { readonly products: Products; readonly chunks: number },
+): (groups: readonly Group[]) => Promise<Moments[] | undefined> {
+  const { round, products, chunks, onProgress, signal } = options;
+  if (!round || batches === undefined) return () => Promise.resolve(undefined);
+  const picked = thinned(batches);
+  const total = chunks * picked.length;
+  let done = 0;
+  return (groups) =>
+    momentsOf(run, model, groups, {
+      specOf: (activation) => specOf(activation, sites, plan),
+      batches: pick(batches, picked),
+      products,
+      onBatch: () => onProgress({ step: "rounding", done: ++done, total, unit: "batches" }),
+      signal,
+    });
 }
 
 function isQuantized(site: Site, plan: Plan): boolean {

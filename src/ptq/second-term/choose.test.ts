@@ -35,3 +35,12 @@ test("what makes hardly any noise is not worth a product", () => {
   const silent = all.map((site) => ({ sites: [site], noise: 0 }));
   expect(worthTwoTerms(silent, all, 1)).toEqual([]);
 });
+
+test("a hundredth of all noise is where it begins to be worth it", () => {
+  const all = layers();
+  const candidates = all.map((site, i) => ({
+    sites: [site],
+    noise: [0.9, 0.07, 0.011, 0.009, 0.01][i] as number,
+  }));
+  expect(namesOf(worthTwoTerms(candidates, all, 2))).toEqual(["w0", "w1", "w2"]);
+});

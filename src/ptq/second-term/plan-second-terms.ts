@@ -10,7 +10,7 @@ import type { LinearSite } from "../../quant/sites.js";
 import type { OnProgress } from "../../report/progress.js";
 import type { Target } from "../../targets/target.js";
 import type { Planned } from "../../plan/plan-model.js";
-import type { Host, OpenedModel } from "../../host/host.js";
+import type { Run } from "../../host/run.js";
 import { sensitivities } from "../sensitivity/activations.js";
 
 export interface TwoTermsOptions {
@@ -18,6 +18,11 @@ export interface TwoTermsOptions {
   readonly extraProducts: number;
   readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What is planned already, and rows to measure it on. */
+export interface TwoTermsOf extends Pick<Planned, "sites" | "plan"> {
+  readonly batches: RunBatches | undefined;
 }
 
 /** Throws UnsupportedError for a target or a mode that has no such form. */
@@ -38,12 +43,10 @@ function requireTwoTerms(target: Target, mode: Mode): void {
 
 /** The plan with two terms where they are worth it. Throws OptionError without data, as `requireTwoTerms`, and as `sensitivities`. */
 export async function withTwoTerms(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   model: Model,
   target: Target,
-  { sites, plan }: Pick<Planned, "sites" | "plan">,
-  batches: RunBatches | undefined,
+  { sites, plan, batches }: TwoTermsOf,
   options: TwoTermsOptions,
 ): Promise<{ readonly plan: Plan; readonly activations: number }> {
   requireTwoTerms(target, options.mode);
@@ -60,16 +63,9 @@ export async function withTwoTerms(
     if (spec !== undefined && site.node.graph === model.graph) specs.set(site.activation, spec);
   }
   const few = [...firstRows(batches, ROWS)];
-  let done = 0;
-  const noise = await sensitivities(host, file, model, specs, {
+  const noise = await sensitivities(run, model, specs, {
     batches: few,
-    onBatch: () =>
-      options.onProgress({
-        step: "measuring each activation",
-        done: ++done,
-        total: few.length,
-        unit: "batches",
-      }),
+    onBatch: counter(options.onProgress, few.length),
     signal: options.signal,
   });
   const readersOf = (activation: Value): LinearSite[] =>
@@ -84,13 +80,23 @@ export async function withTwoTerms(
   const all = candidates.flatMap((candidate) => candidate.sites);
   const chosen = worthTwoTerms(candidates, all, options.extraProducts);
   const names = new Set(chosen.flatMap((one) => one.sites.map(({ name }) => name)));
+  return { plan: doubled(plan, names), activations: chosen.length };
+}
+
+function counter(onProgress: OnProgress, total: number): () => void {
+  let done = 0;
+  return () =>
+    onProgress({ step: "measuring each activation", done: ++done, total, unit: "batches" });
+}
+
+function doubled(plan: Plan, names: ReadonlySet<string>): Plan {
   const planned = [...plan.sites].map(([name, site]): [string, SitePlan] => {
     const { activation } = quantized(site) ?? {};
     return names.has(name) && site.quantize && activation !== undefined
       ? [name, { ...site, activation: { ...activation, terms: 2 } }]
       : [name, site];
   });
-  return { plan: { ...plan, sites: new Map(planned) }, activations: chosen.length };
+  return { ...plan, sites: new Map(planned) };
 }
 
 function quantized(plan: SitePlan | undefined): (SitePlan & { quantize: true }) | undefined {

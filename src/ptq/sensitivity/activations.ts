@@ -1,7 +1,6 @@
 // What each activation alone costs: the float model with one activation at a time in 8 bits, over a few rows of the sample.
 import { batchMaskOf, detectMask, type Masked } from "../../calibrate/taps.js";
 import type { RunBatch } from "../../data/run-batches.js";
-import { exportModel } from "../../graph/export.js";
 import type { Value } from "../../graph/graph.js";
 import { emit } from "../../graph/match.js";
 import type { Model } from "../../graph/model.js";
@@ -9,7 +8,8 @@ import { maskInput } from "../../inputs/mask.js";
 import type { ActivationSpec } from "../../quant/plan.js";
 import type { Feeds, RuntimeTensor, Session } from "../../runtime/runtime.js";
 import { copyOf, fakeQuantized, rowsThatCount } from "../../calibrate/float-copy.js";
-import type { Host, OpenedModel } from "../../host/host.js";
+import type { Run } from "../../host/run.js";
+import { withTemporarySession } from "../../host/sessions.js";
 import { realsOf } from "../../evaluate/snr.js";
 
 export interface SensitivityOptions {
@@ -23,8 +23,7 @@ export interface SensitivityOptions {
  * the reason of an abort.
  */
 export async function sensitivities(
-  host: Host,
-  file: OpenedModel,
+  { host, file }: Run,
   model: Model,
   specs: ReadonlyMap<Value, ActivationSpec>,
   options: SensitivityOptions,
@@ -37,18 +36,10 @@ export async function sensitivities(
     name,
     masked: detectMask(shape, mask?.shape),
   }));
-  const temporary = host.writeTemporary(exportModel(copy), file.external);
-  try {
-    const session = await host.runtime.load(temporary.path, { spinning: "running" });
-    try {
-      const noise = await measure(session, switches, outputs, options);
-      return new Map([...specs.keys()].map((activation, i) => [activation, noise[i] ?? 0]));
-    } finally {
-      await session.release();
-    }
-  } finally {
-    temporary.release();
-  }
+  const noise = await withTemporarySession(host, copy, file.external, (session) =>
+    measure(session, switches, outputs, options),
+  );
+  return new Map([...specs.keys()].map((activation, i) => [activation, noise[i] ?? 0]));
 }
 
 /** Puts a choice behind an activation: in 8 bits where the new input of that name is true, else as it is. */

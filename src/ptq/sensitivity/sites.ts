@@ -1,6 +1,5 @@
 // What each site of a plan does by itself: the float model with that one site quantized, against the float model, by its outputs.
 import { OptionError, PlanError } from "../../errors.js";
-import { exportModel } from "../../graph/export.js";
 import type { Model } from "../../graph/model.js";
 import { parsePlan, type Plan, type SitePlan } from "../../quant/plan.js";
 import { findSites } from "../../quant/sites.js";
@@ -13,7 +12,8 @@ import { dataOptions, type DataSettings } from "../../calibrate/calibrate-sites.
 import { prepareCalibrated } from "../../plan/prepare-calibrated.js";
 import { calibrateSites, operandsOf } from "../../calibrate/calibrate-sites.js";
 import { lowerPlan, planModel, planSites, type Planned } from "../../plan/plan-model.js";
-import type { Host, OpenedModel } from "../../host/host.js";
+import type { Run } from "../../host/run.js";
+import { withTemporary } from "../../host/sessions.js";
 import { outputSums, type OutputSums } from "../../evaluate/outputs.js";
 import { ALONE_ROWS } from "../defaults.js";
 import { rangesFrom } from "../ranges.js";
@@ -33,16 +33,16 @@ type MakePlanned = (model: Model, plan: Plan | undefined) => Planned;
  * nearest. Throws AlreadyQuantizedError, PlanError, OptionError for a static plan without data, and RuntimeFailedError.
  */
 export async function aloneErrors(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   feeds: readonly FeedPair[],
   settings: AloneSettings,
 ): Promise<SiteAloneReport[]> {
   const { plan: path, signal, onProgress } = settings;
-  const given = path === undefined ? undefined : parsePlan(host.readPlan(path), path);
+  const given = path === undefined ? undefined : parsePlan(run.host.readPlan(path), path);
   const mode = given?.mode ?? "dynamic";
   const target = targetFor(targetNamed(given?.target ?? "cpu", path), mode);
-  const planned = await planner(host, file, target, mode, settings);
+  const { host, file } = run;
+  const planned = await planner(run, target, mode, settings);
   const whole = planned(readGraph(file), given);
   const quantized = [...whole.plan.sites].filter(([, site]) => site.quantize);
   const reference = await outputSums(host, file.path, feeds, signal);
@@ -52,13 +52,10 @@ export async function aloneErrors(
     const model = readGraph(file);
     const { sites, plan } = planned(model, onlySite(whole.plan, name));
     lowerPlan(model, sites, plan, target);
-    const temporary = host.writeTemporary(exportModel(model), file.external);
-    try {
-      const sums = await reference.against(temporary.path);
-      found.push({ ...described(whole.reports, name), ...lowest(sums) });
-    } finally {
-      temporary.release();
-    }
+    const sums = await withTemporary(host, model, file.external, (temporary) =>
+      reference.against(temporary),
+    );
+    found.push({ ...described(whole.reports, name), ...lowest(sums) });
     onProgress({ step: "each site alone", done: i + 1, total: quantized.length, unit: "sites" });
   }
   return found.toSorted((a, b) => a.snrDb - b.snrDb);
@@ -73,8 +70,7 @@ function targetNamed(name: string, path: string | undefined): TargetName {
 
 /** Ranges of a static plan's smoothed activations follow from the data, as in quantize --plan. */
 async function planner(
-  host: Host,
-  file: OpenedModel,
+  run: Run,
   target: Target,
   mode: Plan["mode"],
   settings: AloneSettings,
@@ -96,11 +92,10 @@ async function planner(
       `left out with a plan for --mode ${mode}`,
       "data to calibrate it with ({data: train.jsonl})",
     );
-  const copy = readGraph(file);
+  const copy = readGraph(run.file);
   prepareCalibrated(copy, target, options);
   const { statistics } = await calibrateSites(
-    host,
-    file,
+    run,
     copy,
     [...operandsOf(findSites(copy), target, options).keys()],
     {
