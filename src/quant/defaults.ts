@@ -17,7 +17,7 @@ export const MOST_TRIED = 2 ** 24;
 
 /**
  * Largest code up to which scales leave the least squared error by default instead of none clipped: 15 is that of 5 bits. Measured twice, and not of one mind: on bert-sst2, smoothed and
- * rounded on data, 3 dB closer with 4 bits, 1 dB with 5, nothing with 6; on seven models without data 0.4 dB further with 4 bits, 0.7 dB closer with 5
+ * rounded on data, 3 dB closer with 4 bits, 1 dB with 5, nothing with 6; to the nearest with 4 bits 0.4 dB further on seven models without data and 1.5 dB on six smoothed, with 5 bits 0.7 dB closer on seven
  * (docs/BENCHMARKS.md, "Defaults, varied").
  */
 export const COARSE = 15;
