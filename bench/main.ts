@@ -5,6 +5,7 @@ import { styleFor } from "../src/report/style.js";
 import { base } from "./base.js";
 import { isMet, resultMarkdown, resultText, type Bench } from "./bench.js";
 import { calibration } from "./calibrate.js";
+import { defaults } from "./defaults.js";
 import { evaluateBench } from "./evaluate.js";
 import { run as fuzzRun } from "./fuzz.js";
 import { itself } from "./itself.js";
@@ -48,6 +49,7 @@ const BENCHES: readonly Bench[] = [
   evaluateBench,
   statics,
   qat,
+  defaults,
   tensorrt,
   openvino,
   training,

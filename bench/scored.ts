@@ -1,6 +1,7 @@
 // A model scored on its test split: the task's metrics, and what the model gave for each record, to be held against another edition's.
 import { readFileSync } from "node:fs";
 import { readFolder } from "../src/data/folder.js";
+import type { DataRecord } from "../src/data/records.js";
 import { createTokenizer } from "../src/data/tokenize.js";
 import { evaluateModel } from "../src/evaluate/predictions.js";
 import { ortNode } from "../src/runtime/ort-node.js";
@@ -25,10 +26,14 @@ export function dataOf(folder: string): string {
   return result.task;
 }
 
-/** A model on the test split that its folder was scored on. */
-export async function scored(folder: string, path: string): Promise<Scored> {
+/** A model on the test split that its folder was scored on, or on other records. */
+export async function scored(
+  folder: string,
+  path: string,
+  given?: readonly DataRecord[],
+): Promise<Scored> {
   const files = readFolder(folder);
-  const records = await recordsFor(dataOf(folder), "test");
+  const records = given ?? (await recordsFor(dataOf(folder), "test"));
   const values: ArrayLike<number>[] = [];
   const session = await ortNode.load(path, { spinning: "running" });
   try {

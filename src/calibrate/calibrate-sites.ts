@@ -2,6 +2,7 @@
 import { calibrate } from "./calibrate.js";
 import { emptyStatistics, type Statistics, type StatisticsOptions } from "./statistics-file.js";
 import { unitsIn } from "./units.js";
+import { CHECK_ROWS, HELD_BYTES, LENGTH, MOST_TOKENS } from "./defaults.js";
 import type { RunBatch, RunBatches } from "../data/run-batches.js";
 import type { Model } from "../graph/model.js";
 import { operandOf, UNIT } from "../quant/operands.js";
@@ -73,12 +74,6 @@ export function operandsOf(
   }
   return readers;
 }
-
-/** The values of all taps of a batch are held at once, by the runtime and as its results: bytes that they may take, and tokens of a batch at most. */
-const HELD_BYTES = 64e6;
-const MOST_TOKENS = 1024;
-/** What a length is that the graph leaves open. */
-const LENGTH = 128;
 
 /** Tokens of a batch, by the sizes of the values that are listened to: the same for a model on every machine. */
 function tokensAtOnce({ graph }: Model, names: readonly string[]): number {
@@ -189,10 +184,7 @@ export function drawFor(
   return () => drawnBatches(run, inputs, { ...options, batchTokens });
 }
 
-/** Rows that the check runs, of another draw than those that calibration saw. */
-const CHECK_ROWS = 16;
-
-/** A few rows of the data, each a batch by itself, for the check. Throws what data and tokenizer throw. */
+/** A few rows of the data, of another draw than those that calibration saw, each a batch by itself, for the check. Throws what data and tokenizer throw. */
 export async function rowsForCheck(
   run: Run,
   model: Model,

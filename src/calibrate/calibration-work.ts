@@ -1,4 +1,5 @@
 // What a calibration runs: the batches of a sample, or of all data in one pass with the memory of a few hundred rows; numbered alike on every machine.
+import { DRAWN_OF_ALL } from "./defaults.js";
 import { spansOf, type UnitSpan, type UnitSpans } from "./units.js";
 import type { ColumnOptions } from "../data/columns.js";
 import { Digest } from "../data/digest.js";
@@ -57,9 +58,6 @@ export interface Work {
   /** Of a sample: of the whole of it; of all data: of this shard, as far as the work is done. */
   counts(): RowCounts;
 }
-
-/** Rows of a sample of all data. */
-const DRAWN_OF_ALL = 2048;
 
 /** Throws what data and tokenizer throw, and OptionError for a shard that there is not. */
 export async function workOf(

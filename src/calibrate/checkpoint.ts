@@ -5,6 +5,7 @@ import {
   statisticsToJson,
   type Statistics,
 } from "./statistics-file.js";
+import { WRITING } from "./defaults.js";
 import { StatisticsError } from "../errors.js";
 import type { Host } from "../host/host.js";
 
@@ -26,9 +27,6 @@ export interface CheckpointOptions {
   readonly warn: (warning: string) => void;
 }
 
-/** Writing may take this share of the time at most. */
-const SHARE = 0.05;
-
 /** Where the checkpoint of an output is. */
 function checkpointPath(output: string): string {
   return `${output}.part`;
@@ -48,7 +46,7 @@ export function checkpointFor(
     const start = host.now();
     host.writeText(path, statisticsToJson(waiting()), true);
     const end = host.now();
-    next = end + Math.max(every, (end - start) / SHARE);
+    next = end + Math.max(every, (end - start) / WRITING);
     waiting = undefined;
   };
   return {

@@ -1,6 +1,7 @@
 // Whether data stays within the ranges of a plan: the share of values beyond them, per operand of a site, as the float model computes them.
 import { detectMask, tapModel, type Tap } from "./taps.js";
 import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
+import { MUCH_CLIPPED } from "./defaults.js";
 import type { Model } from "../graph/model.js";
 import { maskInput } from "../inputs/mask.js";
 import { isProbability, operandOf, OPERANDS, UNIT, type Operand } from "../quant/operands.js";
@@ -10,9 +11,6 @@ import type { ClippedReport } from "../report/report.js";
 import type { Run } from "../host/run.js";
 import { withTemporarySession } from "../host/sessions.js";
 import type { Session } from "../runtime/runtime.js";
-
-/** Beyond this share a site is a warning. */
-const MUCH = 0.001;
 
 /** A model that is listened to. */
 export interface Tapped {
@@ -86,14 +84,14 @@ export async function clippedShares(
 
 /** What the user must not overlook. */
 export function clippingWarnings(clipped: readonly ClippedReport[]): string[] {
-  const much = clipped.filter(({ share }) => share > MUCH);
+  const much = clipped.filter(({ share }) => share > MUCH_CLIPPED);
   const [worst] = much.toSorted((a, b) => b.share - a.share);
   if (worst === undefined) return [];
   const count = new Set(much.map(({ site }) => site)).size;
   const many = count === 1 ? "1 site leaves" : `${count} sites leave`;
   return [
     `${many} the calibrated range on rows of the data that calibration has not seen: ${percent(worst.share)} of the values at ` +
-      `"${worst.site}", where at most ${percent(MUCH)} is expected. Calibrate with more rows, or with texts like those that will come.`,
+      `"${worst.site}", where at most ${percent(MUCH_CLIPPED)} is expected. Calibrate with more rows, or with texts like those that will come.`,
   ];
 }
 

@@ -1,9 +1,7 @@
 // The range of least Kullback–Leibler divergence between the values and what the codes can tell of them (the method of TensorRT's calibrators).
+import { ENTROPY_ROUNDS } from "./defaults.js";
 import type { CodeFormat, Range } from "./estimators.js";
 import type { Histogram } from "./histogram.js";
-
-/** Rounds of searching one end and then the other; the ends seldom move after the second. */
-const ROUNDS = 4;
 
 /**
  * Clips at edges of bins so that the divergence is least. P is the histogram within the range, what is clipped counted in the outermost
@@ -21,7 +19,7 @@ export function leastDivergence(histogram: Histogram, { bits, symmetric }: CodeF
     return { min: -edge * width, max: edge * width };
   }
   let [low, high] = [Math.min(first, 0), Math.max(end, 0)];
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ENTROPY_ROUNDS; round++) {
     const before = [low, high];
     const [lowest, highest] = [Math.min(first, 0), Math.max(end, 0)];
     high = best(highest, Math.max(low + levels, 0), -1, (b) => divergence(low, b)) ?? high;

@@ -1,5 +1,6 @@
 // From statistics to the range that 8 bits (or any number of them) are spread over.
 import { StatisticsError } from "../errors.js";
+import { MOVING, PERCENTILE } from "./defaults.js";
 import { leastDivergence } from "./entropy.js";
 import { leastSquares } from "./mean-square.js";
 import type { TensorStatistics } from "./tensor-statistics.js";
@@ -36,9 +37,6 @@ export type Estimator =
   | { readonly kind: "entropy" }
   /** Least expected squared error of quantizing and clipping (Shin et al., arXiv:1511.06488), of all ranges on the histogram's edges. */
   | { readonly kind: "mse" };
-
-const DEFAULT_PERCENTILE = 99.99;
-const DEFAULT_CONSTANT = 0.01;
 
 /**
  * The range of a tensor, within what was seen, widened to 0 and made symmetric. Throws StatisticsError where no value was seen, RangeError for
@@ -96,9 +94,9 @@ function rangeBy(statistics: TensorStatistics, estimator: Estimator, format: Cod
     case "min-max":
       return statistics;
     case "moving-average":
-      return movingAverage(statistics, estimator.constant ?? DEFAULT_CONSTANT);
+      return movingAverage(statistics, estimator.constant ?? MOVING);
     case "percentile":
-      return percentileRange(statistics, estimator.percentile ?? DEFAULT_PERCENTILE, format);
+      return percentileRange(statistics, estimator.percentile ?? PERCENTILE, format);
     case "entropy":
       return leastDivergence(statistics.histogram, format);
     case "mse":

@@ -1,4 +1,5 @@
 // Tells by the weights alone which channels of a projection may become far larger than all others.
+import { GAIN_PER_CHANNEL, LEAST_GAIN, MOST_CHANNELS } from "./defaults.js";
 
 export interface StoredMatrix {
   readonly values: Float32Array;
@@ -7,11 +8,6 @@ export interface StoredMatrix {
   readonly cols: number;
   readonly transposed: boolean;
 }
-
-/** Channels that are set apart, at most; each costs a column and a row in float. */
-const MOST = 6;
-/** The others' range must become at least this much smaller. */
-const GAIN = 1.5;
 
 /**
  * Channels of W [rows, cols] whose x · W + b may be far larger than those of all others, where x = γ · z + β and z is normalized: |z|₂ = √rows, and
@@ -42,10 +38,11 @@ export function loudChannels(
     (a, b) => (reach[b] as number) - (reach[a] as number) || a - b,
   );
   const top = reach[order[0] ?? 0] ?? 0;
-  let best = { count: 0, gain: GAIN };
-  for (let count = 1; count <= Math.min(MOST, cols - 1); count++) {
-    // Each further channel must be worth it: a tenth of the range.
-    const gain = top / Math.max(1e-9, reach[order[count] ?? 0] ?? 0) / 1.1 ** (count - 1);
+  let best = { count: 0, gain: LEAST_GAIN };
+  for (let count = 1; count <= Math.min(MOST_CHANNELS, cols - 1); count++) {
+    // Each further channel must be worth it.
+    const gain =
+      top / Math.max(1e-9, reach[order[count] ?? 0] ?? 0) / GAIN_PER_CHANNEL ** (count - 1);
     if (gain > best.gain) best = { count, gain };
   }
   return order.slice(0, best.count).toSorted((a, b) => a - b);

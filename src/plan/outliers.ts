@@ -8,6 +8,7 @@ import { float32Tensor, lazyTensor, tensorOf, type Tensor } from "../onnx/tensor
 import { floatsOf, scalarOf } from "../onnx/values.js";
 import { hasTrait } from "../ops/traits.js";
 import type { LinearSite, Site } from "../quant/sites.js";
+import { LONGEST } from "./defaults.js";
 import { loudChannels } from "./loud-channels.js";
 
 /** A block up → f → down, f elementwise with f(0) = 0. */
@@ -19,9 +20,6 @@ interface Block {
   readonly gamma: Tensor;
   readonly beta: Tensor;
 }
-
-/** More operators than any spelling of GELU has. */
-const LONGEST = 24;
 
 /**
  * Rewrites `model` in place and returns the number of channels set apart. A channel's column of the up-projection becomes zero, hence its f too, and

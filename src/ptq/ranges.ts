@@ -12,6 +12,7 @@ import type { Range } from "../quant/plan.js";
 import { findSites, type Site } from "../quant/sites.js";
 import type { LoweringOptions } from "../targets/target.js";
 import type { Seen } from "../calibrate/range-reports.js";
+import { LONE_HEADROOM, MOST_HEADROOM } from "./defaults.js";
 
 export interface Means {
   readonly rows: number;
@@ -32,11 +33,6 @@ export interface Ranged {
   /** What was seen of an activation; undefined where nothing was, or nothing finite. */
   readonly seenOf: (activation: string) => Seen | undefined;
 }
-
-/** A range that one batch has shown is this much too narrow for others: measured on graphs of all kinds, 1.1 to 1.35 are alike. */
-const LONE_HEADROOM = 1.2;
-/** Most that a range is widened beyond what was seen. */
-const MOST_HEADROOM = 1.5;
 
 export interface RangeOptions {
   readonly smooth: boolean;

@@ -5,14 +5,12 @@ import { quantizedMatrix, type MatrixFormat } from "../quant/quantized-matrix.js
 import { roundHalfEven } from "../quant/round.js";
 import type { RoundedWeight } from "../quant/rounded.js";
 import type { MatrixView } from "../quant/weight-view.js";
+import { CELL } from "./defaults.js";
 
 /** How a constant is written that has a scale per channel, or, of a table, per block of a row. */
 export interface ChannelForm extends Pick<MatrixFormat, "limit" | "range"> {
   readonly block?: number | undefined;
 }
-
-/** How far from its code a weight may start, in steps: at the border of what rounds to it, the first updates would undo codes that were chosen. */
-const CELL = 0.25;
 
 /** Codes [K, N] and scales of a weight rounded to the nearest, as targets write it. Throws WeightNotFiniteError. */
 export function nearest(view: MatrixView, { limit, range }: ChannelForm): RoundedWeight {

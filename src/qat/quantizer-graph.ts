@@ -8,6 +8,7 @@ import type { Target } from "../targets/target.js";
 import { prepareQuantizers } from "../passes/training.js";
 import { channelFormats } from "../targets/weight-forms.js";
 import { trainableParameters, type Parameter } from "../train/parameters.js";
+import { PACE } from "./defaults.js";
 import { addQuantizers, type Quantizers } from "./quantizers.js";
 import { copyOf } from "../calibrate/float-copy.js";
 
@@ -57,9 +58,6 @@ export function quantizerGraph(
     .map((each) => ({ ...each, rate: each.rate * (pace.get(each.name) ?? 1) }));
   return { model: copy, quantizers, plan, parameters: [...learned, ...quantizers.parameters] };
 }
-
-/** Between that of the width of a step, at which weights wander, and none, at which coarse codes hardly ever change. */
-const PACE = 0.75;
 
 /** How much faster weights learn whose codes go up to `limit`. */
 function paceOf(limit: number): number {

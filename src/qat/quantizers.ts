@@ -9,6 +9,7 @@ import type { ActivationSpec, Plan } from "../quant/plan.js";
 import type { RoundedWeight } from "../quant/rounded.js";
 import { FULL_RANGE } from "../quant/scales.js";
 import type { LinearSite, Site } from "../quant/sites.js";
+import { LEAST_RATIO } from "./defaults.js";
 import { fakeQuantize, type FakeQuantizeForm } from "./fake-quantize.js";
 import { dequantized, latent, nearest, type ChannelForm } from "./latent-weights.js";
 import type { Parameter } from "../train/parameters.js";
@@ -57,9 +58,6 @@ export interface QuantizerOptions {
   /** Codes that were chosen for a weight. */
   readonly roundedOf: (initializer: string) => RoundedWeight | undefined;
 }
-
-/** Steps stay above this share of what they were at the start. */
-const LEAST_RATIO = 1 / 64;
 
 /**
  * Puts quantizers into `model`, whose sites these are, in place. Weights keep what their codes leave as far as the codes stay what they are, so that

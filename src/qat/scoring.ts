@@ -9,6 +9,14 @@ import { rowsFor, type EvaluationRows } from "../evaluate/rows.js";
 import type { Prepared } from "../evaluate/score.js";
 import type { Task } from "../tasks/task.js";
 import type { LossTerm } from "../train/losses.js";
+import {
+  HELD_OUT,
+  LEAST_GAIN,
+  LEAST_HELD_OUT,
+  MOST_HELD_OUT,
+  SCORED_TOGETHER,
+  TIE,
+} from "./defaults.js";
 import { divergence } from "./divergence.js";
 import { digestOf } from "../train/batches.js";
 import type { Scoring } from "../train/run.js";
@@ -32,8 +40,6 @@ export interface Measured {
   readonly snrOf: (records: readonly number[]) => number;
   readonly predictions: readonly unknown[];
 }
-
-const BATCH_SIZE = 32;
 
 /** The records that an edition is chosen by: their rows are made once, and the float model is asked about them once. */
 export class HeldRows {
@@ -64,7 +70,7 @@ export class HeldRows {
     const { task, tokenizer, records } = this.prepared;
     const { terms, outputs, maxLength, signal } = this.#options;
     const models: readonly Asked[] = [this.#teacher, session];
-    const limits = { batchSize: BATCH_SIZE, maxLength, signal };
+    const limits = { batchSize: SCORED_TOGETHER, maxLength, signal };
     this.#rows ??= rowsFor(models, tokenizer, task, records, limits);
     const powers = new Powers(records.length);
     let [sum, count] = [0, 0];
@@ -127,8 +133,6 @@ class Powers {
   }
 }
 
-/** What closeness may add to a metric: nothing beside a record more or less. */
-const TIE = 1e-6;
 /** Digits of a metric as it is shown, without what decides between equal ones. */
 const DIGITS = 5;
 
@@ -166,8 +170,6 @@ export function byDivergence(held: HeldRows): Scoring {
   };
 }
 
-/** Share of the distance that training must take away, about a decibel: less is within the noise of a few hundred records. */
-const LEAST_GAIN = 0.2;
 /** What an edition that does not count is scored lower by than any other. */
 const REFUSED = 1e6;
 
@@ -203,27 +205,22 @@ export async function beyond(
   };
 }
 
-/** Records that training does not see, where nobody gives others to choose by: a tenth of them. */
-const SHARE = 0.1;
-const MOST = 1000;
-const LEAST = 8;
-
 export interface Parts {
   readonly train: readonly DataRecord[];
   readonly held: readonly DataRecord[];
 }
 
-/** The same for the same seed. Throws DataError for so few records that a tenth says nothing. */
+/** Some records that training does not see, where nobody gives others to choose by. The same for the same seed. Throws DataError for so few records that a tenth says nothing. */
 export function holdOut(records: readonly DataRecord[], seed: number): Parts {
-  const count = Math.min(MOST, Math.floor(records.length * SHARE));
-  if (count < LEAST)
+  const count = Math.min(MOST_HELD_OUT, Math.floor(records.length * HELD_OUT));
+  if (count < LEAST_HELD_OUT)
     throw new DataError(
       records[0] !== undefined && "place" in records[0]
         ? (records[0].place?.path ?? "data")
         : "data",
       undefined,
       `${records.length} records, of which a tenth would be held out to choose by`,
-      `at least ${LEAST / SHARE}, or labelled data of its own (--eval)`,
+      `at least ${LEAST_HELD_OUT / HELD_OUT}, or labelled data of its own (--eval)`,
     );
   const order = randomFor("held-out records", seed);
   const chosen = new Set<number>();

@@ -16,6 +16,15 @@ import type { Trained, TrainLoopOptions } from "../train/training.js";
 import type { Planned } from "../plan/plan-model.js";
 import { floatAnswers, type FloatAnswers, type Verification } from "../evaluate/verify.js";
 import type { Run } from "../host/run.js";
+import {
+  CLIP,
+  EVALUATIONS,
+  HIGHEST_RATE,
+  LOUD_DB,
+  LOWEST_RATE,
+  NOISE_ROWS,
+  WARMUP,
+} from "./defaults.js";
 import { qatData, type QatData, type QatDataSettings } from "./data.js";
 import { beyond, fewOf, isCloser } from "./scoring.js";
 import { withTeacher } from "./teacher.js";
@@ -49,13 +58,6 @@ export interface QatPlanned {
   /** Takes the checkpoint away, once the result is written. */
   readonly finish: () => void;
 }
-
-/** Evaluations of a run, the one before it and the one at its end included. */
-const EVALUATIONS = 11;
-/** Share of the steps in which the learning rate rises. */
-const WARMUP = 0.05;
-/** Rows that the noise at the start is measured on. */
-const NOISE_ROWS = 128;
 
 /** What is known once the quantizers have been seen at work, before the first step. */
 interface Start {
@@ -220,11 +222,6 @@ function optionsFor(
     },
   );
 }
-
-/** Where noise is this loud, weights learn at the highest rate; where it is less, by as much less as its power: faster ones lead away from an edition that is good already. */
-const LOUD_DB = 14;
-const HIGHEST_RATE = 6e-5;
-const LOWEST_RATE = 2e-7;
 
 /** The learning rate for an edition whose outputs have this signal-to-noise ratio before it is trained. */
 export function rateFor(snrDb: number): number {

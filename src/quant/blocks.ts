@@ -1,10 +1,8 @@
 // Weights in blocks along K, as com.microsoft.MatMulNBits packs them: few bits, a scale per block, the rest in float.
 // https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
+import { BLOCK_FRACTIONS } from "./defaults.js";
 import type { BlockWeight } from "./plan.js";
 import { ROUNDER } from "./round.js";
-
-/** Shares of the whole range that are tried where the range is to leave the least squared error. */
-const SHRUNK = [0.96, 0.92, 0.88, 0.84, 0.8, 0.75, 0.7] as const;
 
 export interface PackedBlocks {
   /** [N, blocks, block · bits / 8], the first of two codes in the low bits. */
@@ -98,7 +96,7 @@ function gridOf(
   if (range === "min-max") return whole;
   let best = whole;
   let least = squaredError(values, start, end, whole, top);
-  for (const share of SHRUNK) {
+  for (const share of BLOCK_FRACTIONS) {
     const scale = Math.fround(whole.scale * share);
     if (!(Math.abs(scale) > TINY)) break;
     const tried = { scale, zero: whole.zero };

@@ -1,8 +1,6 @@
 // Scales of channels that leave the least squared error: a few values far out are cut, so that all others get finer steps.
+import { CHANNEL_FRACTIONS } from "./defaults.js";
 import { squaredErrors } from "./scales.js";
-
-/** Shares of the whole range that are tried. */
-const SHARES = [0.9, 0.75, 0.6] as const;
 
 /**
  * For each channel of a row-major matrix [rows, cols] the scale, of `scales` and their shares, that leaves the least Σ (w − scale · code)² with
@@ -18,7 +16,7 @@ export function mseScales(
 ): Float32Array {
   const best = scales.slice();
   const least = squaredErrors(values, rows, cols, axis, scales, limit);
-  for (const share of SHARES) {
+  for (const share of CHANNEL_FRACTIONS) {
     const tried = scales.map((scale) => scale * share);
     squaredErrors(values, rows, cols, axis, tried, limit).forEach((error, c) => {
       if (!(error < (least[c] as number))) return;

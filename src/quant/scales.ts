@@ -1,17 +1,10 @@
 // Numerics of 8-bit weights: symmetric scales per channel, and codes rounded half to even.
+import { HIGHEST_REFINED, LOWEST_REFINED, MOST_TRIED, REFINED_ELEMENTS } from "./defaults.js";
 import { ROUNDER } from "./round.js";
 
 /** Largest code of a symmetric INT8 weight; 64 where the CPU saturates sums of two products (x86 without VNNI). */
 export const FULL_RANGE = 127;
 export const REDUCED_RANGE = 64;
-
-/** Where max |w| of a channel may fall when its scale is refined, in codes beyond the largest; well below half a code, so that it rounds to the largest. */
-const LOWEST = -4;
-const HIGHEST = 0.4;
-/** Elements looked at per channel when refining; more gave no more on narrow models, and wide channels have nothing to gain. */
-const BUDGET = 256;
-/** Elements of all rows of a table that are looked at: a tenth of a second. */
-const MOST_TRIED = 2 ** 24;
 
 /**
  * Scale of each channel of a row-major matrix [rows, cols]: max |w| / limit, as float32. `axis` 0 has a channel per row, 1 per column.
@@ -142,7 +135,7 @@ export function refineScales(
   scales: Float32Array,
   limit: number,
 ): Float32Array {
-  const tries = Math.floor(BUDGET / Math.max(8, axis === 0 ? cols : rows));
+  const tries = Math.floor(REFINED_ELEMENTS / Math.max(8, axis === 0 ? cols : rows));
   if (tries < 2) return scales;
   if (axis === 0) {
     const affordable = Math.min(tries, Math.floor(MOST_TRIED / values.length));
@@ -151,7 +144,7 @@ export function refineScales(
   const best = scales.slice();
   const lowest = squaredErrors(values, rows, cols, axis, scales, limit);
   for (let t = 0; t < tries; t++) {
-    const beyond = LOWEST + ((HIGHEST - LOWEST) * t) / (tries - 1);
+    const beyond = LOWEST_REFINED + ((HIGHEST_REFINED - LOWEST_REFINED) * t) / (tries - 1);
     const tried = scales.map((s) => (s * limit) / (limit + beyond));
     const errors = squaredErrors(values, rows, cols, axis, tried, limit);
     errors.forEach((error, c) => {
@@ -178,7 +171,7 @@ function refineRows(
     const widest = scales[r] as number;
     let lowest = rowError(values, start, end, widest, limit);
     for (let t = 0; t < tries; t++) {
-      const beyond = LOWEST + ((HIGHEST - LOWEST) * t) / (tries - 1);
+      const beyond = LOWEST_REFINED + ((HIGHEST_REFINED - LOWEST_REFINED) * t) / (tries - 1);
       const tried = Math.fround((widest * limit) / (limit + beyond));
       const error = rowError(values, start, end, tried, limit);
       if (!(error < lowest)) continue;

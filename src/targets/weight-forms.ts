@@ -1,6 +1,7 @@
 // Forms of weights: what a form needs of the target and the mode, and how a product's weight is written in it.
 import { UnsupportedError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
+import { COARSE } from "../quant/defaults.js";
 import {
   BLOCK_SIZES,
   type BlockWeight,
@@ -42,9 +43,6 @@ function weightLimit({
 }: Pick<LoweringOptions, "reduceRange" | "weightBits">): number {
   return Math.min(2 ** (weightBits - 1) - 1, reduceRange ? REDUCED_RANGE : FULL_RANGE);
 }
-
-/** Codes up to this one leave so much of a weight that a scale of least error pays by itself: 3 dB at 4 bits, 1 dB at 5, nothing at 6. */
-const COARSE = 15;
 
 /** A weight with a scale per channel; `limit` by the options where left out. */
 export function channelWeight(

@@ -16,6 +16,7 @@ import type { TrainingBatches } from "./training.js";
 import { prepareEvaluation, type EvaluationSettings, type Prepared } from "../evaluate/score.js";
 import type { Run } from "../host/run.js";
 import { feedsFor, rowsFor, type EvaluationRow } from "../evaluate/rows.js";
+import { LENGTH_STEP, SORTED_TOGETHER } from "./defaults.js";
 import { TASK_LOSSES } from "./task-losses.js";
 import type { Example, LossSetting, TaskLoss } from "./rows.js";
 import { TEACHER_LOSSES, withHidden } from "./distillation.js";
@@ -49,11 +50,6 @@ export interface TrainingData {
   /** `teacher` has the outputs that the loss reads; needed for distillation alone. */
   batches(teacher?: Session): TrainingBatches;
 }
-
-/** Batches whose rows are sorted by length together: little padding, and each epoch others. */
-const SORTED_TOGETHER = 50;
-/** Lengths of batches are multiples of it: fewer different ones, for which the runtime keeps memory. */
-const LENGTH_STEP = 8;
 
 /**
  * Reads the data of a training run. Throws as `prepareEvaluation`, LabelError for labels that are missing or that the model does not have,

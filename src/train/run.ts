@@ -10,6 +10,7 @@ import type { Host } from "../host/host.js";
 import type { Run } from "../host/run.js";
 import type { Session } from "../runtime/runtime.js";
 import { digestOf } from "./batches.js";
+import { BETAS, EPSILON, POINTS, SCORED_TOGETHER } from "./defaults.js";
 
 /** An evaluation that is repeated while the model changes. */
 export interface Scoring {
@@ -29,8 +30,6 @@ export interface ScoringSettings extends Omit<
   readonly evaluate?: string | readonly string[] | undefined;
 }
 
-const BATCH_SIZE = 32;
-
 /** Reads the labelled data of an evaluation; undefined where none is asked for. Throws as `evaluateFile`. */
 export async function scoringOf(run: Run, settings: ScoringSettings): Promise<Scoring | undefined> {
   const { evaluate: data, signal, maxLength } = settings;
@@ -39,10 +38,10 @@ export async function scoringOf(run: Run, settings: ScoringSettings): Promise<Sc
     ...settings,
     data,
     samples: "all",
-    batchSize: BATCH_SIZE,
+    batchSize: SCORED_TOGETHER,
     onProgress: () => undefined,
   });
-  const options = { batchSize: BATCH_SIZE, maxLength, signal };
+  const options = { batchSize: SCORED_TOGETHER, maxLength, signal };
   let rows: EvaluationRows | undefined;
   const measured = async (session: Session) => {
     rows ??= rowsFor([session], tokenizer, task, records, options);
@@ -139,8 +138,8 @@ function fixedOptions(settings: RunSettings, perEpoch: number, scoring: Scoring 
     momentum,
     accumulate,
     warmup: Math.round(settings.warmup * steps),
-    betas: [0.9, 0.999],
-    epsilon: 1e-8,
+    betas: BETAS,
+    epsilon: EPSILON,
     ...(settings.clip > 0 ? { clip: settings.clip } : {}),
     ...(scoring && { evaluateEvery: settings.evaluateEvery ?? perPass }),
     ...(settings.patience === undefined ? {} : { patience: settings.patience }),
@@ -156,9 +155,6 @@ function asTexts(values: Readonly<Record<string, unknown>>): Record<string, stri
     ]),
   );
 }
-
-/** Points of a curve at most; a longer one is shown by means. */
-const POINTS = 400;
 
 /** The losses of a run as a curve: means over equal spans of steps, each at its last one. */
 export function curveOf(losses: Float32Array): CurvePointReport[] {

@@ -4,6 +4,7 @@ import type { Graph, Value } from "../graph/graph.js";
 import { elementCount } from "../onnx/dtypes.js";
 import { tensorOf, type Tensor } from "../onnx/tensor.js";
 import { floatsOf } from "../onnx/values.js";
+import { LEAST_COPIED } from "./defaults.js";
 import type { Parameter } from "./parameters.js";
 
 export interface Copy {
@@ -13,9 +14,6 @@ export interface Copy {
   readonly transposed: boolean;
 }
 
-/** Smaller matrices may be alike by chance. */
-const LEAST = 64;
-
 /** Lets readers of a copy read the first of its kind, and returns the copies, which are in the graph no more. */
 export function tieCopies(graph: Graph, parameters: readonly Parameter[]): Copy[] {
   const seen = new Map<string, Value[]>();
@@ -24,7 +22,7 @@ export function tieCopies(graph: Graph, parameters: readonly Parameter[]): Copy[
     const value = graph.value(name);
     const tensor = value?.tensor;
     if (value === undefined || tensor === undefined || !decay || value.isInput) continue;
-    if (tensor.dims.length !== 2 || elementCount(tensor.dims) < LEAST) continue;
+    if (tensor.dims.length !== 2 || elementCount(tensor.dims) < LEAST_COPIED) continue;
     const key = keyOf(tensor);
     const alike = seen.get(key) ?? [];
     const found = alike.flatMap((of) => likeness(of, tensor) ?? [])[0];

@@ -1,8 +1,6 @@
 // Cholesky factors of large matrices: blocks in JavaScript, everything between them by fast products.
 import type { Products } from "../products.js";
-
-/** Columns that are factored at once. */
-const BLOCK = 64;
+import { FACTORED_TOGETHER } from "./defaults.js";
 
 /**
  * Lower factor L [size, size], row-major with zeros above its diagonal, of a symmetric positive definite matrix: L · Lᵀ = matrix. Float32, so the
@@ -14,8 +12,8 @@ export async function cholesky(
   products: Products,
 ): Promise<Float32Array | undefined> {
   const factor = new Float32Array(size * size);
-  for (let from = 0; from < size; from += BLOCK) {
-    const to = Math.min(size, from + BLOCK);
+  for (let from = 0; from < size; from += FACTORED_TOGETHER) {
+    const to = Math.min(size, from + FACTORED_TOGETHER);
     const cols = to - from;
     const rows = size - from;
     // Rows from here on of what is done, at full width: the columns that are not done are zero.

@@ -1,6 +1,7 @@
 // Rounding weights against the covariance of their inputs: the error of each code is made good by the codes that are still free (GPTQ, Frantar et
 // al., arXiv:2210.17323, in its equal form as Babai's nearest plane, which needs no inverse).
 import { cholesky } from "./cholesky.js";
+import { DAMPING, ROUNDED_TOGETHER } from "./defaults.js";
 import { roundHalfEven } from "../../quant/round.js";
 import type { Matrix, Products } from "../products.js";
 
@@ -14,11 +15,6 @@ export interface RoundingOrder {
   /** [size, size], of the covariance of unit variance. */
   readonly factor: Float32Array;
 }
-
-/** Share of the mean variance that is added to each. */
-const DAMPING = 0.01;
-/** Channels that are rounded between two products. */
-const BLOCK = 32;
 
 /**
  * Prepares a covariance Σ x xᵀ [size, size] (any factor before it) for rounding. Channels of large variance are rounded first, so that all others
@@ -69,8 +65,8 @@ export async function roundAgainst(
   const errors = new Float32Array(size * cols);
   const inverse = Float64Array.from(scales, (s) => 1 / s);
   const passed = new Float64Array(cols);
-  for (let to = size; to > 0; to -= BLOCK) {
-    const from = Math.max(0, to - BLOCK);
+  for (let to = size; to > 0; to -= ROUNDED_TOGETHER) {
+    const from = Math.max(0, to - ROUNDED_TOGETHER);
     const carried = await carriedOver(factor, errors, { size, cols, from, to }, products);
     for (let place = to - 1; place >= from; place--) {
       const k = order[place] as number;

@@ -17,6 +17,7 @@ import { channelFormats } from "../../targets/weight-forms.js";
 import type { OnProgress } from "../../report/progress.js";
 import { runtimeProducts } from "../../runtime/products.js";
 import type { Run } from "../../host/run.js";
+import { MOST_BYTES, MOST_TOKENS } from "./defaults.js";
 import { momentsOf, type Moments } from "./gram.js";
 import type { Means } from "../ranges.js";
 
@@ -36,11 +37,6 @@ export interface Rounded {
   readonly rounded: number;
   readonly corrected: number;
 }
-
-/** Bytes of covariances that are held at once; one group's may be more. */
-const MOST_BYTES = 160 * 2 ** 20;
-/** Tokens that covariances are taken of: twenty of each channel of a wide layer. More change nothing that can be measured. */
-const MOST_TOKENS = 2 ** 16;
 
 /** What is planned, and what there is to round it by. */
 export interface RoundingOf {

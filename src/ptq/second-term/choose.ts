@@ -1,5 +1,6 @@
 // Which activations are worth two terms: those that cost most when they alone are in 8 bits, as many as a share of all multiplications allows.
 import type { LinearSite } from "../../quant/sites.js";
+import { WORTHWHILE } from "./defaults.js";
 
 export interface Candidate {
   /** Sites that read the activation. */
@@ -7,9 +8,6 @@ export interface Candidate {
   /** Noise at the output, with this activation alone in 8 bits. */
   readonly noise: number;
 }
-
-/** Parts of all noise that are worth another product. */
-const WORTHWHILE = 0.01;
 
 /**
  * Chosen candidates in order of their noise. `extra` is the share of all products' multiplications that their second terms may take (per position,

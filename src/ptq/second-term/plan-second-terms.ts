@@ -4,6 +4,7 @@ import { OptionError, UnsupportedError } from "../../errors.js";
 import type { Value } from "../../graph/graph.js";
 import type { Model } from "../../graph/model.js";
 import { worthTwoTerms } from "./choose.js";
+import { ROWS } from "./defaults.js";
 import type { ActivationSpec, Mode, Plan, SitePlan } from "../../quant/plan.js";
 import type { LinearSite } from "../../quant/sites.js";
 import type { OnProgress } from "../../report/progress.js";
@@ -23,9 +24,6 @@ export interface TwoTermsOptions {
 export interface TwoTermsOf extends Pick<Planned, "sites" | "plan"> {
   readonly batches: RunBatches | undefined;
 }
-
-/** Rows that each activation is measured on alone: enough to put them in order. */
-const ROWS = 64;
 
 /** Throws UnsupportedError for a target or a mode that has no such form. */
 function requireTwoTerms(target: Target, mode: Mode): void {

@@ -15,6 +15,7 @@ import { lowerPlan, planModel, planSites, type Planned } from "../../plan/plan-m
 import type { Run } from "../../host/run.js";
 import { withTemporary } from "../../host/sessions.js";
 import { outputSums, type OutputSums } from "../../evaluate/outputs.js";
+import { ALONE_ROWS } from "../defaults.js";
 import { rangesFrom } from "../ranges.js";
 import { readGraph } from "../../host/read-graph.js";
 import type { FeedPair } from "../../evaluate/site-errors.js";
@@ -23,9 +24,6 @@ export interface AloneSettings extends DataSettings {
   readonly plan?: string | undefined;
   readonly onProgress: OnProgress;
 }
-
-/** Rows that a static plan's activations are calibrated on. */
-const CALIBRATION_ROWS = 512;
 
 /** A model of its own with its sites planned; `only` leaves all others in float. */
 type MakePlanned = (model: Model, plan: Plan | undefined) => Planned;
@@ -103,7 +101,7 @@ async function planner(
     {
       ...dataOptions(settings, data),
       ...options,
-      samples: CALIBRATION_ROWS,
+      samples: ALONE_ROWS,
       onProgress: settings.onProgress,
     },
   );

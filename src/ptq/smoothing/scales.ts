@@ -1,6 +1,7 @@
 // Scales that move size from the channels of an activation into the weights that read it, chosen by a model of the rounding noise: no data is run,
 // the statistics of calibration are enough.
 import type { Matrix } from "../products.js";
+import { ALPHAS, LARGEST, MEAN, P, RATE, SMALLEST, SQUARE, STEPS, WORTHWHILE } from "./defaults.js";
 
 /** What calibration saw of one activation, per channel [K]; lowest ≤ 0 ≤ highest. */
 export interface ChannelFacts {
@@ -13,15 +14,6 @@ export interface ChannelFacts {
 /** Codes of an activation, and the largest code of a weight. */
 const ACTIVATION_CODES = 255;
 const WEIGHT_CODES = 127;
-/** Maxima as p-norms, so that they have a slope everywhere. */
-const P = 24;
-const STEPS = 80;
-const RATE = 0.05;
-/** SmoothQuant's exponents that are tried as a start (Xiao et al., arXiv:2211.10438); none of 0, which moves nothing into the weights. */
-const ALPHAS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
-/** Scales beyond these would only serve channels that hardly exist. */
-const SMALLEST = 1 / 256;
-const LARGEST = 256;
 
 /**
  * Scales s [K], geometric mean 1: x / s is quantized and s · W in place of W. They make the expected squared error of the outputs small, summed
@@ -42,8 +34,7 @@ export function smoothingScales(
   }
   const descended = descend(noise, best.logs);
   if (descended.value < best.value) best = descended;
-  // Two hundredths of a dB are not worth another operator.
-  return best.value < plain * 0.995 ? Float32Array.from(best.logs, Math.exp) : undefined;
+  return best.value < plain * WORTHWHILE ? Float32Array.from(best.logs, Math.exp) : undefined;
 }
 
 interface Descended {
@@ -65,10 +56,10 @@ function descend(noise: NoiseModel, start: Float64Array): Descended {
     for (let k = 0; k < logs.length; k++) {
       // The noise's own size does not matter: its logarithm is descended.
       const g = (gradient[k] as number) / value;
-      mean[k] = 0.9 * (mean[k] as number) + 0.1 * g;
-      square[k] = 0.99 * (square[k] as number) + 0.01 * g * g;
-      const m = (mean[k] as number) / (1 - 0.9 ** step);
-      const v = (square[k] as number) / (1 - 0.99 ** step);
+      mean[k] = MEAN.kept * (mean[k] as number) + MEAN.taken * g;
+      square[k] = SQUARE.kept * (square[k] as number) + SQUARE.taken * g * g;
+      const m = (mean[k] as number) / (1 - MEAN.kept ** step);
+      const v = (square[k] as number) / (1 - SQUARE.kept ** step);
       logs[k] = (logs[k] as number) - (rate * m) / (Math.sqrt(v) + 1e-12);
     }
     settle(logs);
