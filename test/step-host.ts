@@ -2,7 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RunData } from "../src/data/run-data.js";
 import type { Host, OpenedModel } from "../src/host/host.js";
+import type { Run } from "../src/host/run.js";
 import { writeModelFile } from "../src/onnx/files.js";
 import { ortNode } from "../src/runtime/ort-node.js";
 
@@ -19,8 +21,15 @@ const parts: Pick<Host, "runtime" | "writeTemporary"> = {
 export const stepHost = parts as Host;
 
 /** A model that is in memory alone. */
-export const inMemory = {
+const inMemory = {
   path: "memory",
   folder: undefined,
   external: undefined,
 } as unknown as OpenedModel;
+
+/** A run of a step on that model. */
+export const runOn = (host: Host = stepHost): Run => ({
+  host,
+  file: inMemory,
+  data: new RunData(host),
+});

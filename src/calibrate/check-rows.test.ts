@@ -1,7 +1,7 @@
 // The rows of the check are not those that calibration saw.
 import { expect, test } from "vitest";
 import { layerModel, normals } from "../../test/layer.js";
-import { inMemory, stepHost } from "../../test/step-host.js";
+import { runOn, stepHost } from "../../test/step-host.js";
 import type { DataRecord, RecordSource } from "../data/records.js";
 import type { RunBatch } from "../data/run-batches.js";
 import type { Host } from "../host/host.js";
@@ -26,6 +26,7 @@ const host: Host = {
   ...stepHost,
   records: () => sourceOf(records),
 };
+const run = runOn(host);
 
 const numbersOf = (batches: Iterable<Pick<RunBatch, "feeds">>) =>
   [...batches].map(({ feeds }) => Number(feeds["x"]?.data[0]));
@@ -33,13 +34,13 @@ const numbersOf = (batches: Iterable<Pick<RunBatch, "feeds">>) =>
 const options = { data: ["data.jsonl"], columns: {}, seed: 5 };
 
 test("16 rows by themselves, of another draw than the sample of calibration, and the same each time", async () => {
-  const rows = await rowsForCheck(host, inMemory, model, options);
+  const rows = await rowsForCheck(run, model, options);
   const own = numbersOf(rows);
   expect(own).toHaveLength(16);
   expect(rows.map(({ rows: each }) => each)).toEqual(Array<number>(16).fill(1));
   expect(new Set(own).size).toBe(16);
-  expect(numbersOf(await rowsForCheck(host, inMemory, model, options))).toEqual(own);
-  const drawn = await drawFor(host, inMemory, model, ["x"], { ...options, samples: 16 })();
+  expect(numbersOf(await rowsForCheck(run, model, options))).toEqual(own);
+  const drawn = await drawFor(run, model, ["x"], { ...options, samples: 16 })();
   const seen = new Set(numbersOf(drawn.batches));
   expect(seen.size).toBe(16);
   // By chance 16 · 16 / 400 of them.

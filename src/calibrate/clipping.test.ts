@@ -1,10 +1,11 @@
 // Values beyond the ranges of a plan: their share as it is counted by hand, and from which share on a user is warned.
 import { describe, expect, test } from "vitest";
 import { batchesOf, layerModel, normals } from "../../test/layer.js";
-import { inMemory, stepHost } from "../../test/step-host.js";
+import { runOn } from "../../test/step-host.js";
+import { cloneModel } from "../graph/clone.js";
 import type { ActivationSpec, Plan } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
-import { clippedShares, clippingWarnings } from "./clipping.js";
+import { clippedShares, clippingWarnings, withTapped } from "./clipping.js";
 
 const K = 10;
 const x = normals(800, K, 4);
@@ -20,7 +21,11 @@ function shareOf(activation: ActivationSpec, rows = x) {
     target: "cpu",
     sites: new Map(sites.map(({ name }) => [name, site])),
   };
-  return clippedShares(stepHost, inMemory, model, { sites, plan }, batchesOf(rows));
+  const batches = batchesOf(rows);
+  const sourceOf = (name: string) => ({ name });
+  return withTapped(runOn(), cloneModel(model), ["x"], (tapped) =>
+    clippedShares(tapped, { sites, plan }, { sourceOf, batches }),
+  );
 }
 
 const spec = { dtype: "uint8", granularity: "per-tensor", range: { min: -1, max: 2 } } as const;

@@ -51,7 +51,7 @@ function checked(
   inputs: CheckReport["inputs"] = "synthetic",
 ) {
   const { runtime } = runtimeOf(answers);
-  return checkEdition(runtime, "float", "int8", { feeds, inputs });
+  return checkEdition({ runtime }, "float", "int8", { feeds, inputs });
 }
 
 describe("the check", () => {
@@ -90,7 +90,7 @@ describe("the check", () => {
 
   test("holds one model at a time, and lets go of both", async () => {
     const { runtime, seen } = runtimeOf({ float, int8 });
-    await checkEdition(runtime, "float", "int8", { feeds, inputs: "data" });
+    await checkEdition({ runtime }, "float", "int8", { feeds, inputs: "data" });
     expect(seen).toEqual(["load float", "release float", "load int8", "release int8"]);
   });
 });

@@ -232,7 +232,7 @@ describe("refused, with what to do", () => {
     ["labels asked for that are not there", { loss: "task" }, "label", "label"],
     ["an ablation of calibration", { ablation: true }, "option", "static"],
     ["a loss in another mode", { mode: "static", loss: "task" }, "option", 'mode: "qat"'],
-    ["few bits in blocks", { weights: "int4" }, "unsupported", "--weights int8"],
+    ["few bits in blocks", { weights: "int4" }, "option", "int8"],
   ])("%s", async (_, options, code, part) => {
     const data = options.mode === "qat" ? {} : { data: at("texts.jsonl") };
     const error = await refused({ ...common, ...data, ...options });

@@ -10,7 +10,7 @@ import {
   squaredDistance,
   type Rows,
 } from "../../test/layer.js";
-import { inMemory, stepHost } from "../../test/step-host.js";
+import { runOn } from "../../test/step-host.js";
 import { floatsOf } from "../onnx/values.js";
 import type { ActivationSpec, Plan } from "../quant/plan.js";
 import type { RoundedWeight } from "../quant/rounded.js";
@@ -78,12 +78,11 @@ async function rounded(
   const sites = findSites(model);
   const batches = batchesOf(x);
   const { weights } = await roundPlan(
-    stepHost,
-    inMemory,
+    runOn(),
     model,
-    sites,
-    planOf(sites, activation),
     {
+      sites,
+      plan: planOf(sites, activation),
       meansOf: () => means && { rows: ROWS, means },
       batches: given.round
         ? { batches, count: batches.length, rows: batches.length, truncated: 0, empty: 0 }
@@ -156,11 +155,11 @@ describe("GPTQ rounding", () => {
     const batches = batchesOf(x);
     let seen = 0;
     const given = { batches, products, onBatch: () => seen++ };
-    const [coded] = await momentsOf(stepHost, inMemory, model, groups, {
+    const [coded] = await momentsOf(runOn(), model, groups, {
       ...given,
       specOf: () => COARSE,
     });
-    const [plain] = await momentsOf(stepHost, inMemory, model, groups, {
+    const [plain] = await momentsOf(runOn(), model, groups, {
       ...given,
       specOf: () => undefined,
     });

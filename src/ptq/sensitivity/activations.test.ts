@@ -10,7 +10,7 @@ import {
   type Rows,
 } from "../../../test/layer.js";
 import { buildModel } from "../../../test/build.js";
-import { inMemory, stepHost } from "../../../test/step-host.js";
+import { runOn } from "../../../test/step-host.js";
 import type { RunBatches } from "../../data/run-batches.js";
 import { OptionError, UnsupportedError } from "../../errors.js";
 import type { Model } from "../../graph/model.js";
@@ -79,7 +79,7 @@ test("the noise of each activation alone is that of its codes, all others in flo
   ]);
   let seen = 0;
   const batches = batchesOf(x);
-  const found = await sensitivities(stepHost, inMemory, made, given, {
+  const found = await sensitivities(runOn(), made, given, {
     batches,
     onBatch: () => seen++,
   });
@@ -118,7 +118,7 @@ describe("a second term", () => {
   ) => {
     const made = model();
     const planned = { sites: findSites(made), plan: planOf(names) };
-    return withTwoTerms(stepHost, inMemory, made, cpu, planned, run, { ...options, ...more });
+    return withTwoTerms(runOn(), made, cpu, { ...planned, batches: run }, { ...options, ...more });
   };
   const termsOf = ({ sites }: Plan) =>
     [...sites].map(([name, site]) => [name, site.quantize ? site.activation?.terms : undefined]);
@@ -181,7 +181,7 @@ describe("a second term", () => {
     const made = model();
     const planned = { sites: findSites(made), plan: planOf(["up"]) };
     const on = (target: typeof cpu, mode: "static" | "dynamic", run?: RunBatches) =>
-      withTwoTerms(stepHost, inMemory, made, target, planned, run, { ...options, mode });
+      withTwoTerms(runOn(), made, target, { ...planned, batches: run }, { ...options, mode });
     await expect(on(tensorrt, "static", runOf(x))).rejects.toThrow(UnsupportedError);
     await expect(on(cpu, "dynamic", runOf(x))).rejects.toThrow(UnsupportedError);
     await expect(on(cpu, "static")).rejects.toThrow(OptionError);
