@@ -100,7 +100,7 @@ export const base: Bench = {
       bars,
       notes: [
         ...(theirs === undefined ? [NO_PEER] : [...new Set(peers.flatMap((p) => p.report.notes))]),
-        "SNR is against the float model on made-up inputs; the weights are random.",
+        "SNR is against the float model on dummy inputs; the weights are random.",
       ],
       data: { ours, peers, noise },
     };

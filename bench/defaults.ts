@@ -186,7 +186,7 @@ export const defaults: Bench = {
       bars: [],
       notes: [
         `${size.steps} steps of ${size.batch}, distilled from ${size.rows} rows of the training file, judged on ${size.judged} rows of the dev file.`,
-        "One seed: score and SNR of what is handed out, so an edition that is not accepted counts as the static one.",
+        "One seed: score and SNR of what is handed out, so a quantized model that is not accepted counts as the static one.",
       ],
       data: { size, cells: done },
     };

@@ -23,12 +23,12 @@ const SHAPES = [
 const THREADS = [1, 2];
 /** How many times faster than the best peer, by shape, on one thread; everywhere else: not slower. */
 const FASTER: Readonly<Record<string, readonly number[]>> = { "bert-sst2": [1.1, 1.15, 1.25] };
-/** Time of the static edition in that of the dynamic one, at most: on one thread, of models that are promised to be faster than the peer. */
+/** Time of the static model in that of the dynamic one, at most: on one thread, of models that are promised to be faster than the peer. */
 const STATIC = 1.05;
 /** Others' share of the cores above which figures are no good. */
 const NOISY = 0.05;
 
-interface Edition {
+interface QuantizedModel {
   readonly name: string;
   readonly path: string;
 }
@@ -37,7 +37,7 @@ interface Timing {
   readonly model: string;
   readonly threads: number;
   readonly shape: string;
-  /** Median milliseconds by edition. */
+  /** Median milliseconds by quantized model. */
   readonly ms: Readonly<Record<string, number>>;
   /** Time of the fastest peer in ours. */
   readonly faster: number;
@@ -73,9 +73,9 @@ export const latency: Bench = {
       tries: Number(values.tries),
     };
     for (const folder of folders) {
-      const editions = await editionsOf(folder, values.peer);
+      const quantizedModels = await quantizedModelsOf(folder, values.peer);
       for (const threads of THREADS)
-        timings.push(...(await timed(basename(folder), editions, threads, limits)));
+        timings.push(...(await timed(basename(folder), quantizedModels, threads, limits)));
     }
     const names = [...new Set(folders.map((folder) => basename(folder)))];
     const noisy = timings.filter(({ others }) => others > NOISY);
@@ -98,13 +98,16 @@ export const latency: Bench = {
 };
 
 /** The float model, ours of both modes, and the peer's files with and without its documented first step. */
-async function editionsOf(folder: string, extra: readonly string[]): Promise<Edition[]> {
+async function quantizedModelsOf(
+  folder: string,
+  extra: readonly string[],
+): Promise<QuantizedModel[]> {
   const name = basename(folder);
   mkdirSync(scratch("latency"), { recursive: true });
   const model = locateModel(folder).path;
   const output = scratch("latency", `${name}.octavo.onnx`);
   await quantize(folder, { output, force: true, check: false });
-  const editions = [
+  const quantizedModels = [
     { name: "float", path: model },
     { name: "ours", path: output },
   ];
@@ -114,7 +117,7 @@ async function editionsOf(folder: string, extra: readonly string[]): Promise<Edi
     writeJsonl(data, await recordsFor(dataOf(folder), "train"));
     const path = scratch("latency", `${name}.octavo-static.onnx`);
     await quantize(folder, { mode: "static", data, output: path, force: true, check: false });
-    editions.push({ name: "static", path });
+    quantizedModels.push({ name: "static", path });
   }
   const python = peerPython();
   if (python !== undefined)
@@ -122,15 +125,15 @@ async function editionsOf(folder: string, extra: readonly string[]): Promise<Edi
       const suffix = preprocess ? "preprocessed" : "plain";
       const path = scratch("latency", `${name}.peer-${suffix}.onnx`);
       await peerDynamic(python, model, path, { preprocess });
-      editions.push({ name: suffix, path });
+      quantizedModels.push({ name: suffix, path });
     }
   for (const given of extra) {
     const [, of, peer, path] = /^([^:=]+):([^:=]+)=(.+)$/.exec(given) ?? [];
     if (of === undefined || peer === undefined || path === undefined)
       throw new Error(`--peer takes MODEL:NAME=FILE, got ${given}`);
-    if (of === name) editions.push({ name: peer, path });
+    if (of === name) quantizedModels.push({ name: peer, path });
   }
-  return editions;
+  return quantizedModels;
 }
 
 /** Not a peer's. */
@@ -145,18 +148,18 @@ interface Limits {
 
 async function timed(
   model: string,
-  editions: readonly Edition[],
+  quantizedModels: readonly QuantizedModel[],
   threads: number,
   { tries, ...limits }: Limits,
 ): Promise<Timing[]> {
   const sessions: Session[] = [];
-  for (const { path } of editions)
+  for (const { path } of quantizedModels)
     sessions.push(
       await ortNode.load(path, { threads, spinning: "running", integerSums: "native" }),
     );
   const timings: Timing[] = [];
   for (const { batch, length } of SHAPES) {
-    const feeds = feedsFor(editions[0]?.path ?? "", { batch, length });
+    const feeds = feedsFor(quantizedModels[0]?.path ?? "", { batch, length });
     let quietest: { seconds: number[]; others: number } = { seconds: [], others: Infinity };
     for (let i = 0; i < tries && quietest.others > NOISY; i++) {
       const othersSince = watchOthers();
@@ -168,7 +171,7 @@ async function timed(
       if (others < quietest.others) quietest = { seconds, others };
     }
     const ms = Object.fromEntries(
-      editions.map(({ name }, i) => [name, 1000 * (quietest.seconds[i] ?? NaN)]),
+      quantizedModels.map(({ name }, i) => [name, 1000 * (quietest.seconds[i] ?? NaN)]),
     );
     const peers = Object.entries(ms).filter(([name]) => !OWN.has(name));
     const best = peers.length === 0 ? NaN : Math.min(...peers.map(([, time]) => time));

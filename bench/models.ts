@@ -36,7 +36,7 @@ interface Row {
 
 export const models: Bench = {
   name: "models",
-  about: "accuracy, signal-to-noise ratio and size of the fine-tuned models' dynamic editions",
+  about: "accuracy, signal-to-noise ratio and size of the fine-tuned models' dynamic models",
   options: "[NAME…]",
   async run(args) {
     const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
@@ -46,7 +46,7 @@ export const models: Bench = {
     return {
       tables: [
         {
-          title: "Dynamic editions on the test splits",
+          title: "Dynamic models on the test splits",
           columns: columns(
             "model",
             "÷ float",

@@ -1,4 +1,4 @@
-// What OpenVINO makes of the editions for it, and of NNCF's: what runs in INT8, and how long a run takes. One file per process, in turn.
+// What OpenVINO makes of the quantized models for it, and of NNCF's: what runs in INT8, and how long a run takes. One file per process, in turn.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -29,13 +29,13 @@ interface Run {
   readonly version: string;
 }
 
-interface Edition {
+interface QuantizedModel {
   readonly name: string;
   readonly path: string;
   readonly snrDb?: number;
 }
 
-interface Timed extends Edition {
+interface Timed extends QuantizedModel {
   /** Milliseconds by shape: the lowest median of all tries, since what others do only makes them larger. */
   readonly ms: readonly number[];
   readonly products: Run["products"];
@@ -58,18 +58,18 @@ export const openvino: Bench = {
     const python = peerPython();
     if (python === undefined) return withoutPython();
     const [name = "bert-sst2"] = positionals;
-    const editions = await editionsOf(python, name);
-    const runs = editions.map((): Run[] => []);
+    const quantizedModels = await quantizedModelsOf(python, name);
+    const runs = quantizedModels.map((): Run[] => []);
     for (let turn = 0; turn < Number(values.tries); turn++)
-      for (const [i, { path }] of editions.entries()) {
+      for (const [i, { path }] of quantizedModels.entries()) {
         const given = ["time", path, values.threads, values.rounds, ...SHAPES];
         const { stdout } = await timedProcess(python, [script, ...given]);
         runs[i]?.push(JSON.parse(stdout) as Run);
       }
-    const timed = editions.map((edition, i): Timed => {
+    const timed = quantizedModels.map((quantizedModel, i): Timed => {
       const own = runs[i] ?? [];
       const ms = SHAPES.map((shape) => Math.min(...own.map((run) => run.ms[shape] ?? NaN)));
-      return { ...edition, ms, products: own[0]?.products ?? {} };
+      return { ...quantizedModel, ms, products: own[0]?.products ?? {} };
     });
     return resultOf(name, values.threads, timed, runs[0]?.[0]?.version ?? "?");
   },
@@ -81,7 +81,7 @@ function withoutPython(): BenchResult {
   return { tables: [], bars: [], notes: [note], data: [] };
 }
 
-async function editionsOf(python: string, name: string): Promise<Edition[]> {
+async function quantizedModelsOf(python: string, name: string): Promise<QuantizedModel[]> {
   mkdirSync(scratch("openvino"), { recursive: true });
   const folder = shared("models", name);
   const float = shared("models", name, "onnx", "model.onnx");
@@ -93,7 +93,7 @@ async function editionsOf(python: string, name: string): Promise<Edition[]> {
   const feeds = scratch("openvino", `${name}.feeds.json`);
   writeFileSync(feeds, JSON.stringify(await rowsOf(folder, float, train.slice(0, NNCF_ROWS))));
   await timedProcess(python, [script, "nncf", float, feeds, ir]);
-  const editions: Edition[] = [
+  const quantizedModels: QuantizedModel[] = [
     { name: "NNCF", path: ir },
     { name: "float", path: float },
   ];
@@ -103,9 +103,9 @@ async function editionsOf(python: string, name: string): Promise<Edition[]> {
     const options = { mode: "static", target: "openvino", check: false, force: true } as const;
     await quantize(folder, { ...options, data, output: path, attention });
     const snrDb = noiseOf(reference.values, (await scored(folder, path)).values);
-    editions.push({ name: `attention ${attention}`, path, snrDb });
+    quantizedModels.push({ name: `attention ${attention}`, path, snrDb });
   }
-  return editions;
+  return quantizedModels;
 }
 
 /** Rows as NNCF takes them: lists in lists by the names of the inputs. */
@@ -150,7 +150,7 @@ function resultOf(
     tables: [
       {
         title: `${name} in OpenVINO ${version}, ${threads} thread(s): ms, and time in NNCF's`,
-        columns: columns("edition", ...SHAPES, "SNR dB", "what ran"),
+        columns: columns("quantized model", ...SHAPES, "SNR dB", "what ran"),
         rows: timed.map((one) => [
           one.name,
           ...one.ms.map((ms, i) => `${ms.toFixed(2)} (${share(one, i).toFixed(2)})`),

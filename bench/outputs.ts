@@ -8,7 +8,7 @@ import { syntheticFeeds, type FeedOptions } from "../src/inputs/dummy-inputs.js"
 import { ortNode } from "../src/runtime/ort-node.js";
 import type { Feeds, RuntimeTensor } from "../src/runtime/runtime.js";
 
-/** Made-up inputs for the model at `path`; its weights are not read. */
+/** Dummy inputs for the model at `path`; its weights are not read. */
 export function feedsFor(path: string, options: FeedOptions): Feeds {
   const file = openModelFile(path);
   try {
@@ -49,7 +49,7 @@ export function lowestNoise(
   return ratios.length === 0 ? NaN : Math.min(...ratios);
 }
 
-/** How close the model at `candidate` is to the one at `reference` on made-up inputs: the lowest ratio, dB. */
+/** How close the model at `candidate` is to the one at `reference` on dummy inputs: the lowest ratio, dB. */
 export async function outputNoise(reference: string, candidate: string): Promise<number> {
   const feeds = [
     feedsFor(reference, { batch: 1, length: 32 }),

@@ -20,7 +20,7 @@ const FINE_TUNED = [
 interface Form {
   readonly name: string;
   readonly options: Omit<StaticOptions, "mode" | "ablation">;
-  /** Of the static edition whose loss is to come back, where it is not the one that training starts from. */
+  /** Of the static model whose loss is to come back, where it is not the one that training starts from. */
   readonly worst?: Omit<StaticOptions, "mode">;
   /** Where static mode loses points that are to come back. */
   readonly hard: boolean;
@@ -62,7 +62,7 @@ interface Row {
 
 export const qat: Bench = {
   name: "qat",
-  about: "float, static and trained editions of the fine-tuned models, in easy and in hard forms",
+  about: "float, static and trained models of the fine-tuned models, in easy and in hard forms",
   options:
     "[NAME…] [--form cpu|tensorrt|4-bit]… [--loss task|distill|both]… [--train-steps 600] [--lr RATE] [--scale-rate-multiplier 200] [--temperature 2] [--hidden-weight 10] [--seed 0]",
   async run(args) {

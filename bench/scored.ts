@@ -1,4 +1,4 @@
-// A model scored on its test split: the task's metrics, and what the model gave for each record, to be held against another edition's.
+// A model scored on its test split: the task's metrics, and what the model gave for each record, to be held against another quantized model's.
 import { readFileSync } from "node:fs";
 import { readFolder } from "../src/data/folder.js";
 import type { DataRecord } from "../src/data/records.js";

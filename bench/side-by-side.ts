@@ -29,7 +29,7 @@ const SHAPES = [
   { batch: 8, length: 128 },
 ];
 
-interface Edition {
+interface QuantizedModel {
   readonly model: string;
   readonly mode: Mode;
   readonly cpuSeconds: number;
@@ -65,27 +65,28 @@ export const sideBySide: Bench = {
     });
     const modes = MODES.filter((mode) => values.modes.split(",").includes(mode));
     const wanted = (name: string) => positionals.length === 0 || positionals.includes(name);
-    const editions: Edition[] = [];
+    const quantizedModels: QuantizedModel[] = [];
     for (const { name } of sharedModels().filter((one) => wanted(one.name)))
-      for (const mode of modes) editions.push(await edition(name, mode, values.latency));
+      for (const mode of modes)
+        quantizedModels.push(await quantizedModel(name, mode, values.latency));
     const graphs: Graph[] = [];
     for (const { name, path } of values.zoo ? zooGraphs() : [])
       if (wanted(name)) graphs.push(await graphOf(name, path));
     const peers = peerResults();
     return {
-      tables: tablesOf(editions, graphs, peers),
+      tables: tablesOf(quantizedModels, graphs, peers),
       bars: [],
       notes: [
         ...(peers === undefined ? [NO_RESULTS] : []),
         "Peers' figures are those of their harness, another day on such a machine; latency is therefore compared as times faster than float, cost in CPU seconds.",
         "Best peer: for each figure the best of all its recipes of that mode, in onnxruntime or OpenVINO; it may be another one in each table.",
       ],
-      data: { editions, graphs },
+      data: { quantizedModels, graphs },
     };
   },
 };
 
-async function edition(model: string, mode: Mode, timed: boolean): Promise<Edition> {
+async function quantizedModel(model: string, mode: Mode, timed: boolean): Promise<QuantizedModel> {
   mkdirSync(scratch("table"), { recursive: true });
   const folder = shared("models", model);
   const float = shared("models", model, "onnx", "model.onnx");
@@ -172,12 +173,15 @@ const SUCCESS: Discipline = {
 };
 
 export function tablesOf(
-  editions: readonly Edition[],
+  quantizedModels: readonly QuantizedModel[],
   graphs: readonly Graph[],
   peers: PeerResults | undefined,
 ) {
-  const each = (figure: (one: Edition) => number, best: (one: Edition) => Contest["peer"]) =>
-    editions.map((one): Contest => ({
+  const each = (
+    figure: (one: QuantizedModel) => number,
+    best: (one: QuantizedModel) => Contest["peer"],
+  ) =>
+    quantizedModels.map((one): Contest => ({
       subject: `${one.model}, ${one.mode}`,
       ours: figure(one),
       peer: best(one),
@@ -230,7 +234,7 @@ export function tablesOf(
         ({ model, mode }) => bestPeer(recipes(model), mode, (row) => row.peak_mb, "less"),
       ),
     ),
-    contestTable(FASTER, latencies(editions, peers)),
+    contestTable(FASTER, latencies(quantizedModels, peers)),
     contestTable(
       ZOO,
       graphs.map(({ graph, snrDb }) => ({
@@ -239,12 +243,15 @@ export function tablesOf(
         peer: bestPeer(peers?.zoo[graph], "any", (row) => row.snr, "more"),
       })),
     ),
-    contestTable(SUCCESS, successes(editions, graphs, peers)),
+    contestTable(SUCCESS, successes(quantizedModels, graphs, peers)),
   ].filter(({ rows }) => rows.length > 0);
 }
 
-function latencies(editions: readonly Edition[], peers: PeerResults | undefined): Contest[] {
-  return editions.flatMap(({ model, mode, faster }) =>
+function latencies(
+  quantizedModels: readonly QuantizedModel[],
+  peers: PeerResults | undefined,
+): Contest[] {
+  return quantizedModels.flatMap(({ model, mode, faster }) =>
     faster.map((ours, i): Contest => {
       const { batch, length } = SHAPES[i] ?? { batch: 0, length: 0 };
       const times = peers?.latency[model] ?? {};
@@ -264,16 +271,16 @@ function latencies(editions: readonly Edition[], peers: PeerResults | undefined)
 
 /** How many of the models and graphs of this run each tool quantizes; the peer is the one with most. */
 function successes(
-  editions: readonly Edition[],
+  quantizedModels: readonly QuantizedModel[],
   graphs: readonly Graph[],
   peers: PeerResults | undefined,
 ): Contest[] {
-  const names = [...new Set(editions.map(({ model }) => model))];
+  const names = [...new Set(quantizedModels.map(({ model }) => model))];
   const sets = [
     {
       subject: "models",
       tried: names,
-      ok: (n: string) => editions.every((e) => e.model !== n || !Number.isNaN(e.snrDb)),
+      ok: (n: string) => quantizedModels.every((e) => e.model !== n || !Number.isNaN(e.snrDb)),
       from: peers?.models,
     },
     {

@@ -1,4 +1,4 @@
-// How close editions made with data are: each way to make one, on the fine-tuned models, over their whole test splits.
+// How close quantized models made with data are: each way to make one, on the fine-tuned models, over their whole test splits.
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { calibrate, quantize, type QuantizeOptions } from "../src/node.js";
@@ -8,8 +8,8 @@ import { recordsFor, writeJsonl } from "./datasets.js";
 import { scratch } from "./machine.js";
 import { dataOf, metricOf, noiseOf, scored, type Scored } from "./scored.js";
 
-/** Ways to make an edition from data. */
-const EDITIONS: readonly (QuantizeOptions & { readonly name: string })[] = [
+/** Ways to make a quantized model from data. */
+const QUANTIZED_MODELS: readonly (QuantizeOptions & { readonly name: string })[] = [
   { name: "static", mode: "static" },
   { name: "static --accuracy high", mode: "static", accuracy: "high" },
   { name: "static --no-smooth", mode: "static", smooth: false },
@@ -38,7 +38,7 @@ const AHEAD_ON_AVERAGE = 4;
 
 interface Row {
   readonly model: string;
-  readonly edition: string;
+  readonly quantizedModel: string;
   readonly snrDb: number;
   readonly metric: string;
   readonly float: number;
@@ -48,7 +48,8 @@ interface Row {
 
 export const statics: Bench = {
   name: "static",
-  about: "signal-to-noise ratio and score of editions made with data, by every range estimator",
+  about:
+    "signal-to-noise ratio and score of quantized models made with data, by every range estimator",
   options: "[NAME…] [--first ROWS] [--only EDITION]",
   async run(args) {
     const { positionals, values } = parseArgs({
@@ -61,12 +62,14 @@ export const statics: Bench = {
     const wanted = (name: string) => values.only?.includes(name) !== false;
     const rows: Row[] = [];
     for (const name of names) rows.push(...(await measured(name, first, wanted)));
-    const editions = [...new Set(rows.map(({ edition }) => edition))];
+    const quantizedModels = [...new Set(rows.map(({ quantizedModel }) => quantizedModel))];
     const cells = (of: (row: Row) => string) =>
       names.map((name) => [
         name,
-        ...editions.map((edition) => {
-          const row = rows.find((one) => one.model === name && one.edition === edition);
+        ...quantizedModels.map((quantizedModel) => {
+          const row = rows.find(
+            (one) => one.model === name && one.quantizedModel === quantizedModel,
+          );
           return row === undefined ? "–" : of(row);
         }),
       ]);
@@ -75,16 +78,18 @@ export const statics: Bench = {
       tables: [
         {
           title: `Signal-to-noise ratio, dB; data: ${drawn} of the training file`,
-          columns: columns("model", ...editions),
+          columns: columns("model", ...quantizedModels),
           rows: cells(({ snrDb }) => snrDb.toFixed(1)),
         },
         {
           title: "Score less that of the float model, points",
-          columns: columns("model", ...editions),
+          columns: columns("model", ...quantizedModels),
           rows: cells(({ float, quantized }) => (100 * (quantized - float)).toFixed(2)),
         },
       ],
-      bars: barsOf(rows.filter(({ edition }) => edition === EDITIONS[0]?.name)),
+      bars: barsOf(
+        rows.filter(({ quantizedModel }) => quantizedModel === QUANTIZED_MODELS[0]?.name),
+      ),
       notes: [],
       data: rows,
     };
@@ -94,7 +99,7 @@ export const statics: Bench = {
 async function measured(
   name: string,
   first: number | undefined,
-  wanted: (edition: string) => boolean,
+  wanted: (quantizedModel: string) => boolean,
 ): Promise<Row[]> {
   const folder = shared("models", name);
   const float = await scored(folder, shared("models", name, "onnx", "model.onnx"));
@@ -105,18 +110,18 @@ async function measured(
   await calibrate(folder, { data, output: stats, force: true });
   const metric = metricOf(float);
   const rows: Row[] = [];
-  for (const { name: edition, ...options } of [...EDITIONS, WITHOUT_DATA]) {
-    if (!wanted(edition)) continue;
-    const given = edition === WITHOUT_DATA.name ? options : { ...options, data, stats };
+  for (const { name: quantizedModel, ...options } of [...QUANTIZED_MODELS, WITHOUT_DATA]) {
+    if (!wanted(quantizedModel)) continue;
+    const given = quantizedModel === WITHOUT_DATA.name ? options : { ...options, data, stats };
     const start = performance.now();
     await quantize(folder, { ...given, output, force: true, check: false });
     const seconds = (performance.now() - start) / 1000;
     const quantized = await scored(folder, output);
     const snrDb = noiseOf(float.values, quantized.values);
-    process.stderr.write(`${name}, ${edition}: ${snrDb.toFixed(1)} dB\n`);
+    process.stderr.write(`${name}, ${quantizedModel}: ${snrDb.toFixed(1)} dB\n`);
     rows.push({
       model: name,
-      edition,
+      quantizedModel,
       snrDb,
       metric,
       float: scoreOf(float, metric),

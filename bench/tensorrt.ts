@@ -55,7 +55,7 @@ export const tensorrt: Bench = {
     return {
       tables: [
         {
-          title: "Static editions for TensorRT on the test splits",
+          title: "Static models for TensorRT on the test splits",
           columns: columns("model", "residual", "metric", "float", "INT8", "points", "SNR dB"),
           rows: rows.map((row) => [
             row.model,

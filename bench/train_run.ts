@@ -1,4 +1,4 @@
-// One process of `npm run bench -- train`: steps of training on made-up tokens, as JSON on the standard output.
+// One process of `npm run bench -- train`: steps of training on dummy tokens, as JSON on the standard output.
 import { readFileSync } from "node:fs";
 import type { Model } from "../src/graph/model.js";
 import { importModel } from "../src/graph/import.js";
@@ -56,7 +56,7 @@ const { losses } = await trainLoop(
       finishTraining(built);
     },
   },
-  { perEpoch: 1, batch: () => ({ feeds, counted: ROWS, place: "made-up tokens" }) },
+  { perEpoch: 1, batch: () => ({ feeds, counted: ROWS, place: "dummy tokens" }) },
   {
     steps: Number(steps) + Number(warm),
     schedule: "constant",

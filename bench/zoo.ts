@@ -1,4 +1,4 @@
-// Every architecture of the zoo: how close the dynamic edition stays to the float model, and to what PyTorch computed.
+// Every architecture of the zoo: how close the dynamic model stays to the float model, and to what PyTorch computed.
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readSafetensors } from "../src/data/safetensors.js";
@@ -29,7 +29,7 @@ type Outputs = Record<string, RuntimeTensor>;
 
 export const zoo: Bench = {
   name: "zoo",
-  about: "signal-to-noise ratio of every architecture's dynamic edition",
+  about: "signal-to-noise ratio of every architecture's dynamic model",
   options: "[NAME…]",
   async run(args) {
     const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
@@ -42,7 +42,7 @@ export const zoo: Bench = {
     return {
       tables: [
         {
-          title: "Dynamic editions of the zoo, lowest over outputs and two cases",
+          title: "Dynamic models of the zoo, lowest over outputs and two cases",
           columns: columns("graph", "SNR dB", "PyTorch dB", "÷ float", "INT8 of sites"),
           rows: rows.map((row) => [
             row.graph,

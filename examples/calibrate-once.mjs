@@ -14,12 +14,12 @@ try {
   const { report } = await calibrate(model, { data, samples: 96, output: stats });
   console.log(`${report.rows} rows, ${statSync(stats).size} bytes of statistics`);
 
-  // The same statistics give any number of editions: here one for today's CPUs, and one for those without VNNI.
+  // The same statistics give any number of quantized models: here one for today's CPUs, and one for those without VNNI.
   for (const reduceRange of [false, true]) {
     const name = reduceRange ? "7-bit weights" : "8-bit weights";
     const output = join(folder, `${reduceRange}.onnx`);
-    const edition = await quantize(model, { mode: "static", stats, reduceRange, output });
-    const { sites, check } = edition.report;
+    const quantizedModel = await quantize(model, { mode: "static", stats, reduceRange, output });
+    const { sites, check } = quantizedModel.report;
     const int8 = sites.filter((site) => site.runs === "int8").length;
     console.log(`${name}: ${int8} sites in INT8, ${check.snrDb.toFixed(1)} dB`);
   }

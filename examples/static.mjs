@@ -30,7 +30,7 @@ try {
   const { rows, smoothed, activations } = report.calibration;
   console.log(`${rows} rows; ${smoothed} of ${activations} activations smoothed`);
   console.log(`${((report.bytesAfter / report.bytesBefore) * 100).toFixed(1)} % of the size`);
-  console.log(`${report.check?.snrDb?.toFixed(1)} dB signal-to-noise on made-up inputs`);
+  console.log(`${report.check?.snrDb?.toFixed(1)} dB signal-to-noise on dummy inputs`);
   for (const warning of report.warnings) console.warn(warning);
 } catch (error) {
   if (!(error instanceof OctavoError)) throw error;

@@ -10,13 +10,13 @@ const [model = demo, output = join(mkdtempSync(join(tmpdir(), "octavo-")), "repo
   process.argv.slice(2);
 
 // Static: an answer does not depend on the requests that share a batch with it.
-const edition = await quantize(model, {
+const quantizedModel = await quantize(model, {
   mode: "static",
   data: join(demo, "reviews.tsv"),
   samples: 48,
   output: `${output}.onnx`,
 });
-const { report } = await exportTriton(edition.path, { output, name: "reviews" });
+const { report } = await exportTriton(quantizedModel.path, { output, name: "reviews" });
 for (const file of report.files) console.log(file);
 console.log(report.startCommand);
 console.log(report.requestCommand);

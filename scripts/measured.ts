@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseStatistics } from "../src/calibrate/statistics-file.js";
 import type { TensorStatistics } from "../src/calibrate/tensor-statistics.js";
-import { tapModel } from "../src/calibrate/taps.js";
+import { addObservers } from "../src/calibrate/observers.js";
 import { feedsOf } from "../src/data/feeds.js";
 import { readFolder } from "../src/data/folder.js";
 import { allRecords, openRecords } from "../src/data/record-files.js";
@@ -52,7 +52,7 @@ export async function measure(): Promise<Measured> {
   const pair = [widening, narrowing];
   const names = pair.map((site) => site.activation.name);
   const weights = pair.map((site) => weightOf(site.weight));
-  tapModel(model, names);
+  addObservers(model, names);
   const inputs = await inputsAt(names, encodeModel(exportModel(model)));
   const statistics = await statisticsAt(names);
   const layer = (i: number): Layer => {

@@ -295,7 +295,7 @@ export class RuntimeFailedError extends OctavoError {
         (stage === "load"
           ? `Expected a model that onnxruntime loads as it is; try the float model there first.`
           : `Expected feeds that fit the inputs of the model, and a model that runs in onnxruntime as it is ` +
-            `(quantize and optimize run both editions once, on rows of --data or made-up inputs; --no-check leaves that out).`),
+            `(quantize and optimize run both models once, on rows of --data or dummy inputs; --no-check leaves that out).`),
       options,
     );
   }

@@ -111,7 +111,7 @@ export type {
   EvaluateReport,
   MetricChangeReport,
   MetricReport,
-  SiteAloneReport,
+  SiteSensitivityReport,
   SiteErrorReport,
   TensorErrorReport,
   TestReport,
@@ -138,7 +138,7 @@ export type {
   SessionOptions,
 } from "./runtime/runtime.js";
 export type { Finding, Verdict } from "./targets/lint.js";
-export type { Rewrite, TargetChoices, WrittenEdition } from "./targets/target.js";
+export type { Rewrite, TargetChoices, WrittenModel } from "./targets/target.js";
 export type { LossTerm, PooledBy, Weighted } from "./train/losses.js";
 export type { Parameter } from "./train/parameters.js";
 export type { Schedule } from "./train/schedule.js";

@@ -181,7 +181,7 @@ function readText(path: string, fail: (detail: string) => Error): string {
 }
 
 /**
- * Writes the INT8 edition of a model: an .onnx file, or a folder as Hugging Face lays it out. Returns where it was written, and the report.
+ * Writes the INT8 model of a model: an .onnx file, or a folder as Hugging Face lays it out. Returns where it was written, and the report.
  * Throws an OctavoError for everything that is the caller's to mend, and the signal's reason when it is aborted.
  *
  * @example
@@ -216,7 +216,7 @@ export function evaluate(model: string, options: EvaluateOptions): Promise<Evalu
 }
 
 /**
- * Two models that take the same inputs, side by side: predictions and metrics on data (made-up inputs without), outputs, and the error at each
+ * Two models that take the same inputs, side by side: predictions and metrics on data (dummy inputs without), outputs, and the error at each
  * site. Throws as `evaluate`, and UnsupportedError for models whose inputs or outputs differ.
  *
  * @example
@@ -365,7 +365,7 @@ export type {
   AgreementReport,
   MetricChangeReport,
   MetricReport,
-  SiteAloneReport,
+  SiteSensitivityReport,
   SiteErrorReport,
   TensorErrorReport,
   TestReport,

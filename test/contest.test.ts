@@ -61,7 +61,7 @@ test("the best peer is one that works, of the mode, in its better runtime", () =
 });
 
 describe("the tables", () => {
-  const edition = {
+  const quantizedModel = {
     model: "m",
     mode: "dynamic",
     cpuSeconds: 2,
@@ -71,7 +71,7 @@ describe("the tables", () => {
     snrDb: 24,
     faster: [2],
   } as const;
-  const tables = tablesOf([edition], [{ graph: "g", snrDb: NaN }], peers);
+  const tables = tablesOf([quantizedModel], [{ graph: "g", snrDb: NaN }], peers);
   const row = (title: string, subject: string) =>
     tables.find((one) => one.title.startsWith(title))?.rows.find(([first]) => first === subject);
 
@@ -105,7 +105,7 @@ describe("the tables", () => {
   });
 
   test("are there without peers, too", () => {
-    const [first] = tablesOf([edition], [], undefined);
+    const [first] = tablesOf([quantizedModel], [], undefined);
     expect(first?.rows).toEqual([["m, dynamic", "24", "–", "–", "–"]]);
   });
 

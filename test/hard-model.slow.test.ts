@@ -62,7 +62,7 @@ describe.skipIf(!hasShared)("a model with loud channels behind its value project
 
   test("loses at most 0.3 points of accuracy, where plain min-max loses more", async () => {
     const accuracyOf = async (options: object): Promise<number> => {
-      const output = join(folder, "edition.onnx");
+      const output = join(folder, "quantized.onnx");
       const settings = {
         mode: "static",
         data,

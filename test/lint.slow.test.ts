@@ -20,22 +20,25 @@ const options: Record<string, QuantizeOptions> = {
   "static for web": { mode: "static", target: "web", smooth: false },
 };
 
-describe.skipIf(!hasShared).each(Object.entries(options))("the edition: %s", (form, settings) => {
-  test.each(zooGraphs())("of $name", async ({ name, path }) => {
-    const output = join(folder, "edition.onnx");
-    const data = settings.mode === "static" ? { data: feedsOf(name) } : {};
-    const { report } = await quantize(path, {
-      ...settings,
-      ...data,
-      output,
-      check: false,
-      force: true,
+describe.skipIf(!hasShared).each(Object.entries(options))(
+  "the quantized model: %s",
+  (form, settings) => {
+    test.each(zooGraphs())("of $name", async ({ name, path }) => {
+      const output = join(folder, "quantized.onnx");
+      const data = settings.mode === "static" ? { data: feedsOf(name) } : {};
+      const { report } = await quantize(path, {
+        ...settings,
+        ...data,
+        output,
+        check: false,
+        force: true,
+      });
+      const told = lintedKernels(readFileSync(output));
+      expect(asOne(told), form).toEqual(asOne(await integerKernels(output)));
+      expect(told).toHaveLength(report.sites.filter(({ runs }) => runs === "int8").length);
     });
-    const told = lintedKernels(readFileSync(output));
-    expect(asOne(told), form).toEqual(asOne(await integerKernels(output)));
-    expect(told).toHaveLength(report.sites.filter(({ runs }) => runs === "int8").length);
-  });
-});
+  },
+);
 
 describe.skipIf(!hasShared)("as it is", () => {
   test.each([...foreignGraphs(), ...sharedModels()])("$name", async ({ path }) => {

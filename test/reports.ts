@@ -60,7 +60,7 @@ export function quantizeReport(more: Partial<QuantizeReport> = {}): QuantizeRepo
       activations: 4,
       rounded: 4,
       corrected: 4,
-      twoTerms: 1,
+      secondTerms: 1,
       seconds: 1.5,
     },
     check: {

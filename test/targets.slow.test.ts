@@ -1,4 +1,4 @@
-// The static editions for TensorRT and OpenVINO of every graph at hand: they keep their target's rules, load, run at two shapes, and stay close.
+// The static models for TensorRT and OpenVINO of every graph at hand: they keep their target's rules, load, run at two shapes, and stay close.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { openModelFile } from "../src/onnx/files.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { inferTypes } from "../src/ops/infer.js";
 import { syntheticFeeds } from "../src/inputs/dummy-inputs.js";
-import { lineOf, lowestRatio, runsAtTwoShapes } from "./editions.js";
+import { lineOf, lowestRatio, runsAtTwoShapes } from "./quantized-models.js";
 import { openvinoViolations } from "./openvino-rules.js";
 import { reference } from "./run.js";
 import { hasShared, sharedModels, zooGraphs } from "./shared.js";
@@ -31,7 +31,7 @@ async function withModel<T>(path: string, work: (model: Model) => T): Promise<T>
 }
 
 /** Calibrates on case 0 and compares on case 1. */
-async function edition(name: string, path: string, options: Omit<StaticOptions, "mode">) {
+async function quantizedModel(name: string, path: string, options: Omit<StaticOptions, "mode">) {
   const [seen, unseen] = reference(name).cases;
   if (seen === undefined || unseen === undefined) throw new Error("no cases");
   const data = join(folder, `${name}.jsonl`);
@@ -54,10 +54,13 @@ const FORMS: readonly { form: Form; least: number }[] = [
   { form: { residual: "skip", fp16: true }, least: 10 },
 ];
 
-describe.skipIf(!hasShared)("the edition for TensorRT", () => {
+describe.skipIf(!hasShared)("the quantized model for TensorRT", () => {
   describe.each(FORMS)("as $form", ({ form, least }) => {
     test.each(zooGraphs())("of $name keeps the rules", async ({ name, path }) => {
-      const { output, report, ratio } = await edition(name, path, { target: "tensorrt", ...form });
+      const { output, report, ratio } = await quantizedModel(name, path, {
+        target: "tensorrt",
+        ...form,
+      });
       expect(await withModel(output, (model) => violations(model, form))).toEqual([]);
       expect(report.sites.some((site) => site.runs === "int8")).toBe(true);
       const residuals = report.sites.filter(
@@ -89,10 +92,10 @@ describe.skipIf(!hasShared)("the edition for TensorRT", () => {
   });
 });
 
-describe.skipIf(!hasShared)("the edition for OpenVINO", () => {
+describe.skipIf(!hasShared)("the quantized model for OpenVINO", () => {
   describe.each(["none", "values", "all"] as const)("with attention %s", (attention) => {
     test.each(zooGraphs())("of $name keeps the rules", async ({ name, path }) => {
-      const { output, report, ratio } = await edition(name, path, {
+      const { output, report, ratio } = await quantizedModel(name, path, {
         target: "openvino",
         attention,
       });

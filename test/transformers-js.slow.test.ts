@@ -66,7 +66,7 @@ const models = hasShared
     ]
   : [demo];
 
-const EDITIONS = [
+const QUANTIZED_MODELS = [
   { dtype: "q8", weights: "int8", file: "model_quantized.onnx" },
   { dtype: "int8", weights: "int8-only", file: "model_int8.onnx" },
   { dtype: "q4", weights: "int4", file: "model_q4.onnx" },
@@ -82,7 +82,7 @@ interface Answer {
   readonly score: number;
 }
 
-/** What octavo itself reads from an edition, a sentence at a time as the client does. */
+/** What octavo itself reads from a quantized model, a sentence at a time as the client does. */
 async function ours(path: string, model: string, sentences: readonly string[]): Promise<Answer[]> {
   const files = readFolder(path);
   const task = textClassification(configurationOf(files.config).labels);
@@ -101,7 +101,7 @@ describe.each(models)("transformers.js with $name", (model) => {
   const copy = join(folder, "models", model.name);
   beforeAll(() => cpSync(model.path, copy, { recursive: true }));
 
-  test.for(EDITIONS)(
+  test.for(QUANTIZED_MODELS)(
     "dtype $dtype: the labels of octavo",
     async ({ dtype, weights, file }, { skip }) => {
       skip(missing !== undefined, missing);

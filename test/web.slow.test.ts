@@ -19,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), "octavo-web-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.skipIf(!hasShared).each(["dynamic", "static"] as const)(
-  "the %s edition for web",
+  "the %s quantized model for web",
   (mode) => {
     test.each(zooGraphs())("of $name", async ({ name, path }) => {
       const web = await ortWeb();

@@ -9,7 +9,7 @@ import { propagate, takeGradient, type Gradients } from "./propagate.js";
 
 const INT64 = DTYPES.int64.code;
 
-/** The walk back over `nodes`, stretch by stretch from the last one, which is not computed again. */
+/** The walk back over `nodes`, segment by segment from the last one, which is not computed again. */
 export function propagateRecomputing(
   nodes: readonly Node[],
   gradients: Gradients,
@@ -17,18 +17,18 @@ export function propagateRecomputing(
   b: Backward,
 ): void {
   const data = dependentOnData(nodes, wrt, b);
-  const stretches = stretchesOf(nodes, data, b);
+  const segments = segmentsOf(nodes, data, b);
   const context = { data, wrt, awaited: new Set<Value>() };
-  const last = stretches.at(-1);
-  for (const stretch of stretches.toReversed())
-    if (stretch === last) propagate(stretch, gradients, b);
-    else again(stretch, gradients, context, b);
+  const last = segments.at(-1);
+  for (const segment of segments.toReversed())
+    if (segment === last) propagate(segment, gradients, b);
+    else again(segment, gradients, context, b);
 }
 
 interface Context {
   readonly data: ReadonlySet<Value>;
   readonly wrt: readonly Value[];
-  /** Gradients that some stretch has waited for. */
+  /** Gradients that some segment has waited for. */
   readonly awaited: Set<Value>;
 }
 
@@ -45,10 +45,10 @@ function dependentOnData(nodes: readonly Node[], wrt: readonly Value[], b: Backw
 }
 
 /**
- * Cuts the order of nodes at waists: places where one single activation goes on. Such a value ends a stretch if a product lies behind it and
+ * Cuts the order of nodes at waists: places where one single activation goes on. Such a value ends a segment if a product lies behind it and
  * several nodes read it, as they do where a residual block begins.
  */
-function stretchesOf(nodes: readonly Node[], data: ReadonlySet<Value>, b: Backward): Node[][] {
+function segmentsOf(nodes: readonly Node[], data: ReadonlySet<Value>, b: Backward): Node[][] {
   const isActivation = (value: Value | undefined): value is Value =>
     b.wants(value) && data.has(value);
   const left = new Map<Value, number>();
@@ -58,11 +58,11 @@ function stretchesOf(nodes: readonly Node[], data: ReadonlySet<Value>, b: Backwa
         left.set(input, (left.get(input) ?? 0) + 1);
   const live = new Set<Value>();
   const readers = new Map(left);
-  const stretches: Node[][] = [[]];
+  const segments: Node[][] = [[]];
   let products = 0;
   for (const node of nodes) {
-    stretches.at(-1)?.push(node);
-    // What makes a stretch worth computing again: its inner values are more than its ends.
+    segments.at(-1)?.push(node);
+    // What makes a segment worth computing again: its inner values are more than its ends.
     if (hasTrait(node, "product")) products++;
     for (const input of node.inputs) {
       if (!isActivation(input) || hasTrait(node, "sizes")) continue;
@@ -75,25 +75,25 @@ function stretchesOf(nodes: readonly Node[], data: ReadonlySet<Value>, b: Backwa
     const [only] = live;
     if (live.size !== 1 || only === undefined || products === 0) continue;
     if (only.producer !== node || (readers.get(only) ?? 0) < 2) continue;
-    stretches.push([]);
+    segments.push([]);
     products = 0;
   }
   // The way back begins where the values of the last block are still there.
-  const tail = stretches.splice(-2).flat();
-  return [...stretches, tail];
+  const tail = segments.splice(-2).flat();
+  return [...segments, tail];
 }
 
-/** Computes a stretch once more and goes back through the copies. */
+/** Computes a segment once more and goes back through the copies. */
 function again(
-  stretch: readonly Node[],
+  segment: readonly Node[],
   gradients: Gradients,
   context: Context,
   b: Backward,
 ): void {
   const { data } = context;
-  const zero = zeroAfter(stretch, gradients, context, b);
+  const zero = zeroAfter(segment, gradients, context, b);
   if (zero === undefined) return;
-  const own = new Set(stretch);
+  const own = new Set(segment);
   const copies = new Map<Value, Value>();
   const passed = new Map<Value, Value>();
   const pass = (value: Value): Value => {
@@ -104,7 +104,7 @@ function again(
     }
     return copy;
   };
-  const walked = stretch.map((node) => {
+  const walked = segment.map((node) => {
     const isCopied = node.outputs.some((y) => b.wants(y) && data.has(y)) && isRepeatable(node, b);
     const needsCopy = node.inputs.some((x) => x !== undefined && copies.has(x));
     if (!isCopied && !(needsCopy && isRepeatable(node, b))) return node;
@@ -138,18 +138,18 @@ const isRepeatable = (node: Node, b: Backward): boolean =>
   b.graph === node.graph;
 
 /**
- * A zero (int64[1]) that is known only when the gradients that reach `stretch`, and those of all that was trained behind it, have been computed. What
+ * A zero (int64[1]) that is known only when the gradients that reach `segment`, and those of all that was trained behind it, have been computed. What
  * adds it to a shape waits for them, and no optimizer merges it with the first computation or does it beforehand.
  */
 function zeroAfter(
-  stretch: readonly Node[],
+  segment: readonly Node[],
   gradients: Gradients,
   { wrt, awaited }: Context,
   b: Backward,
 ): Value | undefined {
   const take = (values: readonly (Value | undefined)[]) =>
     values.flatMap((value) => (value && takeGradient(gradients, value, b)) ?? []);
-  const reaching = take(stretch.flatMap((node) => node.outputs));
+  const reaching = take(segment.flatMap((node) => node.outputs));
   if (reaching.length === 0) return undefined;
   const fresh = take(wrt).filter((gradient) => !awaited.has(gradient));
   const flags = [...new Set([...reaching, ...fresh])].map((gradient) => {

@@ -1,4 +1,4 @@
-// What a benchmark runs: the shapes as the user writes them, held against what each model admits, and feeds of made-up values.
+// What a benchmark runs: the shapes as the user writes them, held against what each model admits, and feeds of dummy values.
 import { OptionError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { syntheticDims, syntheticFeeds } from "../inputs/dummy-inputs.js";

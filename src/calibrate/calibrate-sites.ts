@@ -18,7 +18,7 @@ import {
   type Work,
   type WorkOptions,
 } from "./calibration-work.js";
-import { withTapped, type Tapped } from "./clipping.js";
+import { withObserved, type Observed } from "./clipping.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { Run } from "../host/run.js";
 
@@ -33,7 +33,7 @@ export interface CalibrationOptions extends Omit<WorkOptions, "batchTokens"> {
 }
 
 /** What decides the tensors that are listened to, by name and content. */
-export type TapOptions = Pick<CalibrationOptions, "outliers" | "attention" | "residual">;
+export type ObserverOptions = Pick<CalibrationOptions, "outliers" | "attention" | "residual">;
 
 type DataOptions = Omit<SampleOptions, "batchTokens" | "samples">;
 
@@ -52,7 +52,7 @@ export interface Calibrated extends RowCounts {
 export function operandsOf(
   sites: readonly Site[],
   target: Target,
-  { attention, residual }: TapOptions,
+  { attention, residual }: ObserverOptions,
 ): Map<string, Site> {
   const readers = new Map<string, Site>();
   const add = (name: string, site: Site): void => {
@@ -87,7 +87,7 @@ function tokensAtOnce({ graph }: Model, names: readonly string[]): number {
 }
 
 /**
- * Statistics of the values of these names. `model` is a prepared graph that nobody needs any more: it gets its taps as outputs. Throws what data
+ * Statistics of the values of these names. `model` is a prepared graph that nobody needs any more: it gets its observers as outputs. Throws what data
  * and tokenizer throw, StatisticsError, RuntimeFailedError, and the reason of an abort.
  */
 export function calibrateSites(
@@ -105,18 +105,18 @@ export async function withCalibrated<T>(
   model: Model,
   names: readonly string[],
   options: CalibrationOptions,
-  work: (calibrated: Calibrated, tapped: Tapped) => Promise<T>,
+  work: (calibrated: Calibrated, observed: Observed) => Promise<T>,
 ): Promise<T> {
   const batchTokens = tokensAtOnce(model, names);
   const units = await workOf(run, portsOf(model), { ...options, batchTokens });
-  return withTapped(run, model, names, async (tapped) =>
-    work(await calibrated(run, tapped, units, options), tapped),
+  return withObserved(run, model, names, async (observed) =>
+    work(await calibrated(run, observed, units, options), observed),
   );
 }
 
 async function calibrated(
   { host, file }: Run,
-  { session, taps }: Tapped,
+  { session, observers }: Observed,
   work: Work,
   options: CalibrationOptions,
 ): Promise<Calibrated> {
@@ -129,7 +129,7 @@ async function calibrated(
     };
     const empty = emptyStatistics(
       facts,
-      taps.map(({ name }) => name),
+      observers.map(({ name }) => name),
     );
     const begun = checkpoint?.resume(empty, (unit) => work.owns(unit)) ?? empty;
     const complete = (statistics: Statistics): Statistics => ({
@@ -138,7 +138,7 @@ async function calibrated(
     });
     const statistics = await calibrate({
       session,
-      taps,
+      observers,
       batches: work.batches,
       statistics: begun,
       onUnit: (_, seen) => checkpoint?.offer(() => complete(seen)),
@@ -216,7 +216,7 @@ export interface DataSettings {
 export function dataOptions(
   settings: DataSettings,
   data: string | readonly string[],
-): Omit<CalibrationOptions, "samples" | "onProgress" | keyof TapOptions> {
+): Omit<CalibrationOptions, "samples" | "onProgress" | keyof ObserverOptions> {
   const { seed, maxLength, signal, textColumn, pairColumn, tokensColumn } = settings;
   return {
     data: typeof data === "string" ? [data] : data,

@@ -10,7 +10,7 @@ import {
   parseStatistics,
   statisticsToJson,
 } from "./statistics-file.js";
-import { detectMask, tapModel, type Tap } from "./taps.js";
+import { detectMask, addObservers, type Observer } from "./observers.js";
 import type { CalibrationUnit } from "./visit.js";
 
 const WIDTH = 4;
@@ -39,11 +39,11 @@ function encoder() {
 
 const NAMES = ["rows", "act", "pooled"];
 const model = encoder();
-const taps: Tap[] = NAMES.map((name) => ({
+const observers: Observer[] = NAMES.map((name) => ({
   name,
   masked: detectMask(model.graph.value(name)?.shape, model.graph.value("mask")?.shape),
 }));
-const untapped = tapModel(model, NAMES);
+const unobserved = addObservers(model, NAMES);
 const bytes = bytesOf(model);
 const start = () => emptyStatistics({ model: "m", options: { seed: 1 }, units: UNITS }, NAMES);
 
@@ -67,7 +67,7 @@ const run = (more: Partial<CalibrationRun> = {}) =>
     runtime: ortNode,
     model: bytes,
     threads: 1,
-    taps,
+    observers,
     batches: batches(),
     statistics: start(),
     ...more,
@@ -76,8 +76,8 @@ const textOf = async (more?: Partial<CalibrationRun>) => statisticsToJson(await 
 
 describe("a calibration", () => {
   test("sees what the model computes, padding left out", async () => {
-    expect(untapped).toEqual([]);
-    expect(taps.map(({ masked }) => masked)).toEqual(["batch-length", "flat", "none"]);
+    expect(unobserved).toEqual([]);
+    expect(observers.map(({ masked }) => masked)).toEqual(["batch-length", "flat", "none"]);
     const { tensors, covered } = await run();
     expect(covered).toEqual([[0, UNITS]]);
     const tokens = [0, 1, 2, 3, 4, 5].reduce((sum, u) => sum + 3 + u + 1 + u, 0);
@@ -103,9 +103,9 @@ describe("a calibration", () => {
   });
 
   test("does not see what stands in padded places", async () => {
-    const only = taps.filter(({ name }) => name !== "pooled");
+    const only = observers.filter(({ name }) => name !== "pooled");
     const withPadding = async (padding: number) =>
-      textOf({ taps: only, batches: batches(padding) });
+      textOf({ observers: only, batches: batches(padding) });
     expect(await withPadding(49)).toBe(await withPadding(0));
   });
 
@@ -139,17 +139,17 @@ describe("a calibration", () => {
     }
   });
 
-  test("reads an input that is a tap from what it is fed", async () => {
+  test("reads an input that is an observer from what it is fed", async () => {
     const small = buildModel((b) => {
       const x = b.input("x", ["batch", 2]);
       b.output(b.op("y", "Relu", [x]));
     });
-    expect(tapModel(small, ["x"])).toEqual([]);
+    expect(addObservers(small, ["x"])).toEqual([]);
     const x: RuntimeTensor = { dtype: "float32", dims: [1, 2], data: Float32Array.of(-3, 5) };
     const { tensors } = await calibrate({
       runtime: ortNode,
       model: bytesOf(small),
-      taps: [{ name: "x", masked: "none" }],
+      observers: [{ name: "x", masked: "none" }],
       batches: [{ unit: 0, feeds: { x } }],
       statistics: emptyStatistics({ model: "m", options: {}, units: 1 }, ["x"]),
     });
@@ -177,11 +177,11 @@ describe("a calibration", () => {
     const failing = (message: RegExp, more: Partial<CalibrationRun>) =>
       expect(run({ runtime: counting, ...more })).rejects.toThrow(message);
     await failing(/"act" is 6 × 8, not batch-length of 2 × 3/, {
-      taps: [{ name: "act", masked: "batch-length" }],
+      observers: [{ name: "act", masked: "batch-length" }],
     });
-    await failing(/no tensor "hidden"/, { taps: [{ name: "hidden", masked: "flat" }] });
+    await failing(/no tensor "hidden"/, { observers: [{ name: "hidden", masked: "flat" }] });
     await failing(/"ids" has elements of type int64/, {
-      taps: [{ name: "ids", masked: "none" }],
+      observers: [{ name: "ids", masked: "none" }],
       statistics: emptyStatistics({ model: "m", options: {}, units: UNITS }, ["ids"]),
     });
     await failing(/abort/i, { signal: AbortSignal.abort() });

@@ -1,13 +1,13 @@
-// The run: the float model over a sample, unit by unit, each tapped value into its statistics.
+// The run: the float model over a sample, unit by unit, each observed value into its statistics.
 import { StatisticsError } from "../errors.js";
 import { observe } from "./observe.js";
 import type { Statistics } from "./statistics-file.js";
-import type { Tap } from "./taps.js";
+import type { Observer } from "./observers.js";
 import type { TensorStatistics } from "./tensor-statistics.js";
 import { hasUnit, withUnit } from "./units.js";
-import { visitTaps, type TappedRun } from "./visit.js";
+import { visitObserved, type ObservedRun } from "./visit.js";
 
-export type CalibrationRun = TappedRun & {
+export type CalibrationRun = ObservedRun & {
   /**
    * Where the run begins: `emptyStatistics`, or those of a run that was cut off. They are taken over: the run adds to their tensors.
    * Units that they cover already are passed over.
@@ -18,16 +18,16 @@ export type CalibrationRun = TappedRun & {
 };
 
 /**
- * Statistics of all taps over all units. Runs over parts of the units, merged, or cut off and taken up again, give the same bytes as one run
- * (as far as the runtime's results do not change from run to run). Throws RuntimeFailedError, StatisticsError for a tap that is not real or
+ * Statistics of all observers over all units. Runs over parts of the units, merged, or cut off and taken up again, give the same bytes as one run
+ * (as far as the runtime's results do not change from run to run). Throws RuntimeFailedError, StatisticsError for an observer that is not real or
  * does not fit its mask, and the reason of an abort.
  */
 export async function calibrate(run: CalibrationRun): Promise<Statistics> {
-  const { onUnit, taps } = run;
+  const { onUnit, observers } = run;
   let { statistics } = run;
   run.signal?.throwIfAborted();
-  const tensors = taps.map((tap) => tensorOf(statistics, tap));
-  await visitTaps(
+  const tensors = observers.map((observer) => tensorOf(statistics, observer));
+  await visitObserved(
     run,
     (unit, seen) => {
       requireUnit(unit, statistics.units);
@@ -41,12 +41,12 @@ export async function calibrate(run: CalibrationRun): Promise<Statistics> {
   return statistics;
 }
 
-function tensorOf({ tensors }: Statistics, { name }: Tap): TensorStatistics {
+function tensorOf({ tensors }: Statistics, { name }: Observer): TensorStatistics {
   const tensor = tensors.get(name);
   if (tensor !== undefined) return tensor;
   throw new StatisticsError(
     `they have no tensor "${name}"`,
-    "those of a run with the same taps",
+    "those of a run with the same observers",
     "Begin the run anew, or use the same target and plan as before.",
   );
 }

@@ -5,7 +5,7 @@ import { runOn } from "../../test/step-host.js";
 import { cloneModel } from "../graph/clone.js";
 import type { ActivationSpec, Plan } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
-import { clippedShares, clippingWarnings, withTapped } from "./clipping.js";
+import { clippedShares, clippingWarnings, withObserved } from "./clipping.js";
 
 const K = 10;
 const x = normals(800, K, 4);
@@ -23,8 +23,8 @@ function shareOf(activation: ActivationSpec, rows = x) {
   };
   const batches = batchesOf(rows);
   const sourceOf = (name: string) => ({ name });
-  return withTapped(runOn(), cloneModel(model), ["x"], (tapped) =>
-    clippedShares(tapped, { sites, plan }, { sourceOf, batches }),
+  return withObserved(runOn(), cloneModel(model), ["x"], (observed) =>
+    clippedShares(observed, { sites, plan }, { sourceOf, batches }),
   );
 }
 

@@ -1,6 +1,6 @@
 // Whether data stays within the ranges of a plan: the share of values beyond them, per operand of a site, as the float model computes them.
-import { detectMask, tapModel, type Tap } from "./taps.js";
-import { visitTaps, type CalibrationUnit, type SeenTap } from "./visit.js";
+import { detectMask, addObservers, type Observer } from "./observers.js";
+import { visitObserved, type CalibrationUnit, type ObservedTensor } from "./visit.js";
 import { MUCH_CLIPPED } from "./defaults.js";
 import type { Model } from "../graph/model.js";
 import { maskInput } from "../inputs/mask.js";
@@ -13,26 +13,28 @@ import { withTemporarySession } from "../host/sessions.js";
 import type { Session } from "../runtime/runtime.js";
 
 /** A model that is listened to. */
-export interface Tapped {
+export interface Observed {
   readonly session: Session;
-  readonly taps: readonly Tap[];
+  readonly observers: readonly Observer[];
 }
 
 /** Listens to the values of these names that can be listened to, while `work` lasts. `model` gets them as outputs. Throws RuntimeFailedError. */
-export function withTapped<T>(
+export function withObserved<T>(
   { host, file }: Run,
   model: Model,
   names: readonly string[],
-  work: (tapped: Tapped) => Promise<T>,
+  work: (observed: Observed) => Promise<T>,
 ): Promise<T> {
-  const untapped = new Set(tapModel(model, names).map(({ name }) => name));
-  const heard = names.filter((name) => !untapped.has(name));
-  const taps = tapsOf(model, heard);
-  return withTemporarySession(host, model, file.external, (session) => work({ session, taps }));
+  const unobserved = new Set(addObservers(model, names).map(({ name }) => name));
+  const heard = names.filter((name) => !unobserved.has(name));
+  const observers = observersOf(model, heard);
+  return withTemporarySession(host, model, file.external, (session) =>
+    work({ session, observers }),
+  );
 }
 
 /** Where a graph is listened to for values that are laid out [batch, length, …] in some way. */
-function tapsOf({ graph }: Model, names: readonly string[]): Tap[] {
+function observersOf({ graph }: Model, names: readonly string[]): Observer[] {
   const mask = maskInput(graph);
   return names.map((name) => ({
     name,
@@ -55,11 +57,11 @@ export interface ClippingOptions {
 
 /**
  * For each operand of a site with a range found beforehand, the share of its values outside what its codes hold, in the order of the sites.
- * `tapped`: the float model that was calibrated. Padding does not count. Operands that cannot be listened to (inside bodies), and probabilities,
+ * `observed`: the float model that was calibrated. Padding does not count. Operands that cannot be listened to (inside bodies), and probabilities,
  * which are in their range by nature, are left out. Throws RuntimeFailedError, StatisticsError, and the reason of an abort.
  */
 export async function clippedShares(
-  { session, taps: all }: Tapped,
+  { session, observers: all }: Observed,
   { sites, plan }: { readonly sites: readonly Site[]; readonly plan: Plan },
   { sourceOf, batches, signal }: ClippingOptions,
 ): Promise<ClippedReport[]> {
@@ -69,10 +71,10 @@ export async function clippedShares(
     ranged.map((each) => [keyOf(each), new Tally(sourceOf(each.name), each.range)]),
   );
   const names = new Set([...tallies.values()].map(({ name }) => name));
-  const taps = all.filter(({ name }) => names.has(name));
-  if (taps.length === 0) return [];
-  await visitTaps({ session, taps, batches, signal }, (_, seen) => {
-    const byName = new Map(seen.map((tap) => [tap.name, tap]));
+  const observers = all.filter(({ name }) => names.has(name));
+  if (observers.length === 0) return [];
+  await visitObserved({ session, observers, batches, signal }, (_, seen) => {
+    const byName = new Map(seen.map((observer) => [observer.name, observer]));
     for (const tally of tallies.values()) tally.add(byName.get(tally.name));
   });
   return ranged.flatMap((each) => {
@@ -147,7 +149,7 @@ class Tally {
     this.#range = range;
   }
 
-  add(seen: SeenTap | undefined): void {
+  add(seen: ObservedTensor | undefined): void {
     if (seen === undefined) return;
     const { data, rows } = seen;
     const { min, max } = this.#range;

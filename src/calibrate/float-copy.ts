@@ -1,5 +1,5 @@
 // Copies of a float model for runs that look inside it: activations quantized and back, and which of their rows are no padding.
-import { rowMask, type BatchMask, type Masked } from "./taps.js";
+import { rowMask, type BatchMask, type Masked } from "./observers.js";
 import { cloneModel } from "../graph/clone.js";
 import type { Value } from "../graph/graph.js";
 import { emit } from "../graph/match.js";

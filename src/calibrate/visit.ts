@@ -1,9 +1,9 @@
-// Runs a tapped model unit by unit, and shows each tapped value with its rows of padding told apart. Only one unit's tensors are held at a time.
+// Runs a observed model unit by unit, and shows each observed value with its rows of padding told apart. Only one unit's tensors are held at a time.
 import { StatisticsError } from "../errors.js";
 import { withSession } from "../host/sessions.js";
 import { float16ToFloat32 } from "../onnx/float.js";
 import type { Feeds, ModelSource, Runtime, RuntimeTensor, Session } from "../runtime/runtime.js";
-import { batchMaskOf, rowMask, type BatchMask, type Tap } from "./taps.js";
+import { batchMaskOf, rowMask, type BatchMask, type Observer } from "./observers.js";
 
 /** A batch of the sample. */
 export interface CalibrationUnit {
@@ -14,20 +14,20 @@ export interface CalibrationUnit {
   readonly mask?: Uint8Array | undefined;
 }
 
-export interface TappedBatches {
-  readonly taps: readonly Tap[];
+export interface ObservedBatches {
+  readonly observers: readonly Observer[];
   readonly batches: AsyncIterable<CalibrationUnit> | Iterable<CalibrationUnit>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The model with its taps as outputs (`tapModel`): loaded already, or to be loaded for the run. */
-export type TappedModel =
+/** The model with its observers as outputs (`addObservers`): loaded already, or to be loaded for the run. */
+export type ObservedModel =
   | { readonly session: Session }
   | { readonly runtime: Runtime; readonly model: ModelSource; readonly threads?: number };
 
-export type TappedRun = TappedBatches & TappedModel;
+export type ObservedRun = ObservedBatches & ObservedModel;
 
-export interface SeenTap {
+export interface ObservedTensor {
   readonly name: string;
   readonly data: Float32Array;
   readonly dims: readonly number[];
@@ -36,19 +36,19 @@ export interface SeenTap {
 }
 
 /**
- * Shows the values of all taps in each unit, all of them read before the first is shown: a unit is seen wholly or not at all. Units for which
- * `skip` is true are not run. Throws RuntimeFailedError, StatisticsError for a tap that is not real or does not fit its mask, and the reason
+ * Shows the values of all observers in each unit, all of them read before the first is shown: a unit is seen wholly or not at all. Units for which
+ * `skip` is true are not run. Throws RuntimeFailedError, StatisticsError for an observer that is not real or does not fit its mask, and the reason
  * of an abort.
  */
-export async function visitTaps(
-  run: TappedRun,
-  visit: (unit: number, seen: readonly SeenTap[]) => void | Promise<void>,
+export async function visitObserved(
+  run: ObservedRun,
+  visit: (unit: number, seen: readonly ObservedTensor[]) => void | Promise<void>,
   skip: (unit: number) => boolean = () => false,
 ): Promise<void> {
-  const { taps, batches, signal } = run;
+  const { observers, batches, signal } = run;
   signal?.throwIfAborted();
-  await withTapped(run, async (session) => {
-    const outputs = outputsOf(session, taps);
+  await withObserved(run, async (session) => {
+    const outputs = outputsOf(session, observers);
     for await (const { unit, feeds, mask } of batches) {
       signal?.throwIfAborted();
       if (skip(unit)) continue;
@@ -56,29 +56,34 @@ export async function visitTaps(
       const results = await session.run(feeds, { outputs });
       await visit(
         unit,
-        taps.map((tap) => readTap(tap, results[tap.name] ?? feeds[tap.name], batchMask)),
+        observers.map((observer) =>
+          readObserved(observer, results[observer.name] ?? feeds[observer.name], batchMask),
+        ),
       );
     }
   });
 }
 
-function withTapped(run: TappedModel, work: (session: Session) => Promise<void>): Promise<void> {
+function withObserved(
+  run: ObservedModel,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
   if ("session" in run) return work(run.session);
   const { model, threads } = run;
   return withSession(run, model, work, threads === undefined ? {} : { threads });
 }
 
-/** Taps that are no inputs. */
-function outputsOf(session: Session, taps: readonly Tap[]): string[] {
+/** Observers that are no inputs. */
+function outputsOf(session: Session, observers: readonly Observer[]): string[] {
   const inputs = new Set(session.inputs.map(({ name }) => name));
-  return taps.map(({ name }) => name).filter((name) => !inputs.has(name));
+  return observers.map(({ name }) => name).filter((name) => !inputs.has(name));
 }
 
-function readTap(
-  { name, masked }: Tap,
+function readObserved(
+  { name, masked }: Observer,
   tensor: RuntimeTensor | undefined,
   mask: BatchMask | undefined,
-): SeenTap {
+): ObservedTensor {
   const data = tensor && realsOf(tensor);
   if (tensor === undefined || data === undefined)
     throw new StatisticsError(

@@ -27,10 +27,10 @@ const ROWS: readonly OptionRow[] = [
     parse: wholeNumber,
     default: DEFAULTS.siteRows,
   },
-  { flags: "--alone", about: "also quantize each site of the reference by itself" },
+  { flags: "--sensitivity", about: "also quantize each site of the reference by itself" },
   {
     flags: "--plan <file>",
-    about: "the plan for --alone (default: that of dynamic mode)",
+    about: "the plan for --sensitivity (default: that of dynamic mode)",
     parse: named,
   },
   ...evaluationRows(DEFAULTS),
@@ -63,8 +63,8 @@ const EXAMPLES = `
 Examples:
   octavo compare ./my-model ./my-model/onnx/model_quantized.onnx --data dev.tsv
                                                         before and after, with a test of chance
-  octavo compare model.onnx small.onnx                  outputs and sites, on made-up inputs
-  octavo compare ./my-model small.onnx --data dev.tsv --alone --plan plan.json
+  octavo compare model.onnx small.onnx                  outputs and sites, on dummy inputs
+  octavo compare ./my-model small.onnx --data dev.tsv --sensitivity --plan plan.json
                                                         which site costs how much by itself
   octavo compare ./my-model small.onnx --data dev.tsv --json | jq '.sites[:5]'
 `;

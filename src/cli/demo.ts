@@ -6,7 +6,7 @@ import { withCommon } from "./options.js";
 export function demoCommand(io: Io): Command {
   const command = new Command("demo")
     .description("Quantize the embedded model and show size, accuracy and speed, before and after.")
-    .argument("[sentence...]", "a sentence of your own, to see what both editions say of it")
+    .argument("[sentence...]", "a sentence of your own, to see what both models say of it")
     .addHelpText("after", EXAMPLES)
     .action(async (words: string[], options: CommonOptions) => {
       const [{ runDemo }, { demoText }, { present }] = await Promise.all([

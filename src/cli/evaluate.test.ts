@@ -49,7 +49,7 @@ describe("octavo evaluate", () => {
     expect(parsed(stdout)).toMatchObject({ version: 1, command: "evaluate", rows: 3 });
   });
 
-  test("scores an edition elsewhere by the folder that is named", async () => {
+  test("scores a quantized model elsewhere by the folder that is named", async () => {
     const without = await octavo("evaluate", small, "--data", data);
     expect(without.status).toBe(1);
     expect(without.stderr).toContain("name it with --task. Tasks are");
@@ -91,7 +91,14 @@ describe("octavo compare", () => {
   });
 
   test("a plan that is none is status 1", async () => {
-    const { status, stderr } = await octavo("compare", demo, small, "--alone", "--plan", data);
+    const { status, stderr } = await octavo(
+      "compare",
+      demo,
+      small,
+      "--sensitivity",
+      "--plan",
+      data,
+    );
     expect(status).toBe(1);
     expect(stderr).toContain("cannot be used");
   });

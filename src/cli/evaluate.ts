@@ -37,7 +37,7 @@ const EXAMPLES = `
 Examples:
   octavo evaluate ./my-model --data dev.tsv             columns text (or sentence, …) and label
   octavo evaluate ./my-model/onnx/model_quantized.onnx --data dev.tsv
-                                                        an edition of it, by the same folder
+                                                        a quantized model of it, by the same folder
   octavo evaluate ./qa-model --data dev.jsonl           {"question", "context", "answers"} per line
   octavo evaluate model.onnx --folder ./my-model --task text-classification --data dev.tsv
   octavo evaluate ./my-model --data dev.csv --text-column body --label-column stars

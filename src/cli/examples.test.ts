@@ -27,7 +27,7 @@ function node(script: string, ...args: string[]) {
 }
 
 describe("examples", () => {
-  test("quantize.mjs writes an edition of about a quarter of the size", () => {
+  test("quantize.mjs writes a quantized model of about a quarter of the size", () => {
     const output = join(folder, "small.onnx");
     const { status, stdout } = node("quantize.mjs", join(examples, "demo-reviews"), output);
     expect(status).toBe(0);

@@ -52,7 +52,7 @@ export function exportTritonCommand(io: Io): Command {
 }
 
 const EXAMPLES = `
-The model is written as it is: name the file of the edition that is to be served. Free first
+The model is written as it is: name the file of the quantized model that is to be served. Free first
 dims are taken for the batch of requests; --max-batch 0 where they are not.
 
 Examples:

@@ -1,4 +1,4 @@
-// The demo's work: quantizes the model in examples/, scores and times both editions, and reads the user's sentence with both.
+// The demo's work: quantizes the model in examples/, scores and times both models, and reads the user's sentence with both.
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import type { OnProgress } from "../report/progress.js";
 import {
   REPORT_VERSION,
   type DemoReport,
-  type EditionReport,
+  type QuantizedModelReport,
   type OpinionReport,
 } from "../report/report.js";
 import { ortNode } from "../runtime/ort-node.js";
@@ -108,7 +108,7 @@ async function measure(
     latencies.push(await medianLatencies(runs, { warmup: 5, rounds: 300, seconds: 6, now }));
   }
 
-  const editions = scores.map(({ metrics, total }, i): EditionReport => {
+  const quantizedModels = scores.map(({ metrics, total }, i): QuantizedModelReport => {
     const accuracy = metrics["accuracy"] ?? NaN;
     return {
       bytes: sizes[i] ?? NaN,
@@ -123,7 +123,7 @@ async function measure(
     sentences: records.length,
     agreement: agreement(scores),
     shapes: batches.map((rows) => `${rows.length} × ${longest(rows)}`),
-    ...pair(editions),
+    ...pair(quantizedModels),
     ...(sentence === undefined ? {} : { sentence: { text: sentence, ...pair(opinions) } }),
   };
 }

@@ -226,7 +226,7 @@ describe("failures are status 1, one line that says what to do, and no trace", (
     await fails(["quantize", at("model.onnx"), "--plan", at("none.json")], "plan", "none.json");
   });
 
-  test("a model that the runtime cannot load takes its edition with it", async () => {
+  test("a model that the runtime cannot load takes its quantized model with it", async () => {
     const odd = layer((b, y) => b.op("z", "my.domain.Odd", [y]));
     odd.opsets.set("my.domain", 1);
     writeFileSync(at("odd.onnx"), bytesOf(odd));

@@ -32,7 +32,7 @@ describe("the model of a folder", () => {
     expect(located()).toBe(join("onnx", "model.onnx"));
   });
 
-  test("else the only one that is no reduced edition", () => {
+  test("else the only one that is no reduced model", () => {
     write("encoder.onnx", "encoder_int8.onnx", "onnx/encoder_fp16.onnx", "encoder_q4.onnx");
     expect(located()).toBe("encoder.onnx");
   });
@@ -46,7 +46,7 @@ describe("the model of a folder", () => {
     expect(() => located()).toThrow("holds 2 models: onnx/model.onnx, model.onnx");
   });
 
-  test("is never a reduced edition; the error names those that there are", () => {
+  test("is never a reduced model; the error names those that there are", () => {
     write("onnx/model_quantized.onnx", "model_fp16.onnx");
     expect(() => located()).toThrow(NoModelInFolderError);
     expect(() => located()).toThrow(

@@ -19,7 +19,7 @@ export interface LocatedModel {
 
 /** Where the float model lies in a folder by convention. */
 const USUAL = ["onnx/model.onnx", "model.onnx"];
-/** Endings by which exporters and runtimes tell reduced editions from the float model. */
+/** Endings by which exporters and runtimes tell reduced models from the float model. */
 const REDUCED =
   /[._-](quantized|int8|uint8|int4|uint4|q4|q4f16|q8|bnb4|fp16|bf16|quint8|qint8|O[1-4]|optimized)([._-][^/]*)?\.onnx$/;
 

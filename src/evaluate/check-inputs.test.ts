@@ -4,7 +4,7 @@ import { buildModel } from "../../test/build.js";
 import { RuntimeFailedError } from "../errors.js";
 import type { CheckReport } from "../report/report.js";
 import type { Feeds, Runtime, RuntimeTensor } from "../runtime/runtime.js";
-import { checkEdition, checkFeeds, checkWarnings } from "./check.js";
+import { checkQuantized, checkFeeds, checkWarnings } from "./check.js";
 
 const reals = (...data: number[]): RuntimeTensor => ({
   dtype: "float32",
@@ -51,14 +51,14 @@ function checked(
   inputs: CheckReport["inputs"] = "synthetic",
 ) {
   const { runtime } = runtimeOf(answers);
-  return checkEdition({ runtime }, "float", "int8", { feeds, inputs });
+  return checkQuantized({ runtime }, "float", "int8", { feeds, inputs });
 }
 
 describe("the check", () => {
   const float = [{ y: reals(10, 0) }, { y: reals(100, 0) }, { y: reals(1, 0) }];
   const int8 = [{ y: reals(9, 0) }, { y: reals(99, 0) }, { y: reals(0, 0) }];
 
-  test("takes the worst of made-up inputs, and rows of data together", async () => {
+  test("takes the worst of dummy inputs, and rows of data together", async () => {
     const made = await checked({ float, int8 });
     expect(made.outputs).toEqual([{ name: "y", snrDb: 0 }]);
     expect(made).toMatchObject({ snrDb: 0, inputs: "synthetic", shapes: ["1", "1", "1"] });
@@ -90,12 +90,12 @@ describe("the check", () => {
 
   test("holds one model at a time, and lets go of both", async () => {
     const { runtime, seen } = runtimeOf({ float, int8 });
-    await checkEdition({ runtime }, "float", "int8", { feeds, inputs: "data" });
+    await checkQuantized({ runtime }, "float", "int8", { feeds, inputs: "data" });
     expect(seen).toEqual(["load float", "release float", "load int8", "release int8"]);
   });
 });
 
-test("made-up inputs are short and longer, one where the model fixes its shape, and follow the seed", () => {
+test("dummy inputs are short and longer, one where the model fixes its shape, and follow the seed", () => {
   const model = (shape: readonly (string | number)[]) =>
     buildModel((b) => b.output(b.op("y", "Neg", [b.input("x", [...shape], "int64")])));
   const dims = (shape: readonly (string | number)[]) =>

@@ -7,7 +7,7 @@ import { classifier } from "../../test/classifier.js";
 import { saturates } from "../../test/integer-sums.js";
 import { quantize } from "../node.js";
 import type { Runtime, RuntimeTensor, SessionOptions } from "../runtime/runtime.js";
-import { checkEdition, checkWarnings } from "./check.js";
+import { checkQuantized, checkWarnings } from "./check.js";
 
 const floats = (values: readonly number[]): RuntimeTensor => ({
   dtype: "float32",
@@ -42,9 +42,12 @@ describe("where the CPU's own sums saturate", () => {
   const from = (exact: number, native: number) =>
     telling((path, sums) => [path === "float" ? 100 : 100 + (sums === "native" ? native : exact)]);
 
-  test("the edition runs with them as well, and what they cost more than 1 dB is told", async () => {
+  test("the quantized model runs with them as well, and what they cost more than 1 dB is told", async () => {
     const { runtime, loads } = from(1, 10);
-    const check = await checkEdition({ runtime }, "float", "int8", { ...INPUTS, saturated: true });
+    const check = await checkQuantized({ runtime }, "float", "int8", {
+      ...INPUTS,
+      saturated: true,
+    });
     expect(loads).toEqual(["float exact", "int8 exact", "int8 native"]);
     expect(check).toMatchObject({ snrDb: 40, saturatedSnrDb: 20 });
     expect(checkWarnings(check)).toEqual([
@@ -55,14 +58,20 @@ describe("where the CPU's own sums saturate", () => {
 
   test("less is not worth a word", async () => {
     const { runtime } = from(1, 1.1);
-    const check = await checkEdition({ runtime }, "float", "int8", { ...INPUTS, saturated: true });
+    const check = await checkQuantized({ runtime }, "float", "int8", {
+      ...INPUTS,
+      saturated: true,
+    });
     expect(check.saturatedSnrDb).toBeLessThan(40);
     expect(checkWarnings(check)).toEqual([]);
   });
 
-  test("an edition that is far away on every CPU is told so first", async () => {
+  test("a quantized model that is far away on every CPU is told so first", async () => {
     const { runtime } = from(50, 1000);
-    const check = await checkEdition({ runtime }, "float", "int8", { ...INPUTS, saturated: true });
+    const check = await checkQuantized({ runtime }, "float", "int8", {
+      ...INPUTS,
+      saturated: true,
+    });
     expect(checkWarnings(check)).toEqual([
       expect.stringMatching(/far from the float model's: 6\.0 dB/),
       expect.stringMatching(/^On this CPU .* -20\.0 dB here where other CPUs have 6\.0 dB/),
@@ -72,7 +81,7 @@ describe("where the CPU's own sums saturate", () => {
 
 test("elsewhere they are not asked for", async () => {
   const { runtime, loads } = telling((path) => [path === "float" ? 100 : 101]);
-  const check = await checkEdition({ runtime }, "float", "int8", INPUTS);
+  const check = await checkQuantized({ runtime }, "float", "int8", INPUTS);
   expect(loads).toEqual(["float exact", "int8 exact"]);
   expect(check.saturatedSnrDb).toBeUndefined();
 });
@@ -104,7 +113,7 @@ describe("on this CPU", () => {
     expect(check).not.toHaveProperty("saturatedSnrDb");
   });
 
-  test("of editions that run elsewhere it is not told", async () => {
+  test("of quantized models that run elsewhere it is not told", async () => {
     const { check, warnings } = await checked({ target: "web" });
     expect(warnings).toEqual([]);
     expect(check).not.toHaveProperty("saturatedSnrDb");

@@ -1,4 +1,4 @@
-// Runs the float model and its new edition on the same inputs, and says how close their outputs are.
+// Runs the float model and its new quantized model on the same inputs, and says how close their outputs are.
 import { RuntimeFailedError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import type { CheckReport } from "../report/report.js";
@@ -14,7 +14,7 @@ const SHAPES = [
   { batch: 3, length: 40 },
 ];
 
-/** Editions that do their work stand well above: collapsed ones reach 0 to 9 dB. */
+/** Quantized models that do their work stand well above: collapsed ones reach 0 to 9 dB. */
 const LOW_SNR_DB = 15;
 const LOW_AGREEMENT = 0.9;
 /** What saturated sums may cost before they are worth a word. */
@@ -30,7 +30,7 @@ export interface CheckInputs {
   readonly feeds: readonly Feeds[];
   /** Where they come from. */
   readonly inputs: CheckReport["inputs"];
-  /** Run the edition with the CPU's own sums of 8-bit products as well. */
+  /** Run the quantized model with the CPU's own sums of 8-bit products as well. */
   readonly saturated?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,7 +45,7 @@ export interface Expected {
  * Loads both models in turn, so that memory holds one at a time. Throws as `expectedOf` and `checkAgainst`, and RuntimeFailedError, with the
  * model's path, where one of the models does not load.
  */
-export async function checkEdition(
+export async function checkQuantized(
   host: Pick<Host, "runtime">,
   reference: string,
   candidate: string,
@@ -97,7 +97,7 @@ export async function expectedOf(
   return { feeds: run.map(({ feed }) => feed), results: run.map(({ results }) => results) };
 }
 
-/** Holds an edition against what the float model gave. Throws RuntimeFailedError where it does not run with one of these inputs. */
+/** Holds a quantized model against what the float model gave. Throws RuntimeFailedError where it does not run with one of these inputs. */
 export async function checkAgainst(
   { feeds, results: expected }: Expected,
   session: Session,
@@ -126,17 +126,17 @@ export async function checkAgainst(
 
 /** What the user must not overlook. */
 export function checkWarnings({ outputs, inputs, ...ratios }: CheckReport): string[] {
-  const on = inputs === "data" ? "rows of the data" : "made-up inputs";
+  const on = inputs === "data" ? "rows of the data" : "dummy inputs";
   const far = outputs.flatMap(({ name, snrDb = Infinity, agreement = 1 }) => {
     if (snrDb < LOW_SNR_DB)
       return [
         `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on ${on}, ` +
-          `where at least ${LOW_SNR_DB} is expected. Measure the accuracy on data of yours before using this edition.`,
+          `where at least ${LOW_SNR_DB} is expected. Measure the accuracy on data of yours before using this quantized model.`,
       ];
     if (agreement < LOW_AGREEMENT)
       return [
         `Output "${name}" equals the float model's in ${(agreement * 100).toFixed(0)} % of its elements only, on ${on}. ` +
-          `Measure the accuracy on data of yours before using this edition.`,
+          `Measure the accuracy on data of yours before using this quantized model.`,
       ];
     return [];
   });
@@ -175,7 +175,7 @@ function failureOf(error: unknown): RuntimeFailedError {
   throw error;
 }
 
-/** Rows of data count together, since one alone may have next to no signal; of made-up inputs the worst counts. */
+/** Rows of data count together, since one alone may have next to no signal; of dummy inputs the worst counts. */
 function compare(
   name: string,
   pairs: readonly (readonly [RuntimeTensor, RuntimeTensor])[],

@@ -1,5 +1,5 @@
 // Outputs of models on the same feeds, held against each other; padding does not count where an output shows it.
-import { detectMask, rowMask } from "../calibrate/taps.js";
+import { detectMask, rowMask } from "../calibrate/observers.js";
 import type { TensorErrorReport } from "../report/report.js";
 import type { Feeds, RuntimeTensor, Session } from "../runtime/runtime.js";
 import type { Host } from "../host/host.js";

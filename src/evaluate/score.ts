@@ -158,7 +158,7 @@ function changeOf(
 }
 
 /** What quantize is told of an evaluation. */
-export interface EditionEvaluation extends Omit<
+export interface QuantizedEvaluation extends Omit<
   EvaluationSettings,
   "data" | "samples" | "batchSize" | "onProgress"
 > {
@@ -168,7 +168,7 @@ export interface EditionEvaluation extends Omit<
 
 const BATCH_SIZE = 32;
 
-/** Labelled data that a float model and its edition are scored on, one after the other. */
+/** Labelled data that a float model and its quantized model are scored on, one after the other. */
 export interface PairEvaluation {
   /** Throws as `predict`. */
   predict(model: Asked): Promise<Predicted<unknown>>;
@@ -178,7 +178,7 @@ export interface PairEvaluation {
 /** Reads the labelled data. Undefined where none is asked for. Throws as `prepareEvaluation`, and LabelError. */
 export async function evaluationOf(
   run: Run,
-  options: EditionEvaluation,
+  options: QuantizedEvaluation,
 ): Promise<PairEvaluation | undefined> {
   const { evaluate: data, onProgress = () => undefined } = options;
   if (data === undefined) return undefined;

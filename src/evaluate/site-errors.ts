@@ -1,8 +1,8 @@
 // The error at each site of two models: both run from their inputs, their products' results taken out as outputs and held against each other.
-import { detectMask, rowMask, tapModel, type Masked } from "../calibrate/taps.js";
+import { detectMask, rowMask, addObservers, type Masked } from "../calibrate/observers.js";
 import type { Model } from "../graph/model.js";
 import { maskInput } from "../inputs/mask.js";
-import { setOutliersApart } from "../plan/outliers.js";
+import { splitOutliers } from "../plan/outliers.js";
 import { inferTypes } from "../ops/infer.js";
 import { quantizedForm } from "../quant/already.js";
 import { findSites } from "../quant/sites.js";
@@ -81,13 +81,13 @@ function matchedSites(
     [left, "reference"],
     [right, "candidate"],
   ] as const) {
-    const untapped = new Set(
-      tapModel(
+    const unobserved = new Set(
+      addObservers(
         model,
         pairs.map((p) => p[side].value.name),
       ).map((u) => u.name),
     );
-    for (const p of pairs) if (untapped.has(p[side].value.name)) lost.add(p.reference.name);
+    for (const p of pairs) if (unobserved.has(p[side].value.name)) lost.add(p.reference.name);
   }
   const maskShape = maskInput(left.graph);
   const sites = pairs
@@ -109,7 +109,7 @@ function referenceGraph(file: OpenedModel, theirs: readonly Product[]): Model {
   const apart = theirs.some(({ name }) => name.endsWith(".outliers"));
   if (!apart || quantizedForm(model) !== undefined) return model;
   prepare(model, floatTarget("cpu"));
-  if (setOutliersApart(model, findSites(model)) > 0) {
+  if (splitOutliers(model, findSites(model)) > 0) {
     model.graph.sort();
     inferTypes(model);
   }
@@ -131,7 +131,7 @@ async function addRun(sessions: Sessions, sites: readonly Site[], feed: FeedPair
   for (const site of sites) {
     const a = left[site.reference.value.name];
     const b = right[site.candidate.value.name];
-    if (a === undefined || b === undefined) throw new Error("internal: a tap gave nothing");
+    if (a === undefined || b === undefined) throw new Error("internal: an observer gave nothing");
     site.fits = (site.fits ?? true) && added(site, a, b, feed.mask);
   }
 }

@@ -1,4 +1,4 @@
-// A float model and its edition, one after the other: checked on the same inputs, and scored on labelled data. Each is loaded once.
+// A float model and its quantized model, one after the other: checked on the same inputs, and scored on labelled data. Each is loaded once.
 import type { Host } from "../host/host.js";
 import { withSession } from "../host/sessions.js";
 import type { CheckReport } from "../report/report.js";
@@ -45,17 +45,17 @@ export async function floatAnswers(
   };
 }
 
-/** The edition against the float model. Throws as `checkAgainst` and `predict`, and RuntimeFailedError where it does not load. */
+/** The quantized model against the float model. Throws as `checkAgainst` and `predict`, and RuntimeFailedError where it does not load. */
 export async function verify(
   host: Pick<Host, "runtime">,
-  edition: string,
+  quantizedModel: string,
   { expected, predicted }: FloatAnswers,
   { check, evaluation, signal }: Verification,
 ): Promise<Verified> {
   if (expected === undefined && predicted === undefined)
     return { check: undefined, change: undefined };
   signal?.throwIfAborted();
-  const verified = await withSession(host, edition, async (session) => ({
+  const verified = await withSession(host, quantizedModel, async (session) => ({
     check: expected && check && (await checkAgainst(expected, session, check)),
     change:
       predicted && evaluation
@@ -66,6 +66,6 @@ export async function verify(
     return verified;
   return {
     ...verified,
-    check: await withSaturated(host, edition, expected, check, verified.check),
+    check: await withSaturated(host, quantizedModel, expected, check, verified.check),
   };
 }

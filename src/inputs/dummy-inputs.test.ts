@@ -300,7 +300,7 @@ describe("feeds", () => {
   });
 });
 
-describe.skipIf(!hasShared)("made-up inputs run in onnxruntime", () => {
+describe.skipIf(!hasShared)("dummy inputs run in onnxruntime", () => {
   const SHAPES = [
     { batch: 2, length: 16 },
     { batch: 3, length: 24 },

@@ -1,4 +1,4 @@
-// Made-up inputs that any graph runs with: to measure speed, to compare two forms of a model, to calibrate nothing but to try everything.
+// Dummy inputs that any graph runs with: to measure speed, to compare two forms of a model, to calibrate nothing but to try everything.
 import { UnsupportedError } from "../errors.js";
 import type { Dim } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
@@ -159,7 +159,7 @@ function feedOf(input: InputUse, sizes: Sizes, draw: Random): RuntimeTensor {
   const { name, dtype } = input;
   if (!isRunnable(dtype))
     throw new UnsupportedError(
-      `A made-up input "${name}" of type ${dtype ?? "unknown"}`,
+      `a dummy input "${name}" of type ${dtype ?? "unknown"}`,
       "only tensors of numbers and truth values can be made up",
       "Give the inputs as data.",
     );

@@ -17,7 +17,7 @@ export interface CompareOptions extends Omit<EvaluationOptions, "data"> {
    * The sensitivity of each site: the reference with that site alone quantized, against the reference.
    * @default false
    */
-  readonly alone?: boolean | undefined;
+  readonly sensitivity?: boolean | undefined;
   /** A file with the plan for that. Left out: the default plan of mode dynamic for target cpu. */
   readonly plan?: string | undefined;
 }
@@ -30,7 +30,7 @@ const schema = schemaOf<CompareOptions>()({
   batchSize: v.optional(counts, DEFAULTS.batchSize),
   seed: v.optional(whole, DEFAULTS.seed),
   siteRows: v.optional(whole, DEFAULTS.siteRows),
-  alone: v.optional(v.boolean(), DEFAULTS.alone),
+  sensitivity: v.optional(v.boolean(), DEFAULTS.sensitivity),
   plan: v.optional(path),
 });
 

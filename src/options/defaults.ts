@@ -53,7 +53,7 @@ export const OPTIMIZE_DEFAULTS = { ...WRITING, target: "cpu" } as const;
 
 export const EVALUATE_DEFAULTS = { samples: "all", seed: SEED, batchSize: 32 } as const;
 
-export const COMPARE_DEFAULTS = { ...EVALUATE_DEFAULTS, siteRows: 64, alone: false } as const;
+export const COMPARE_DEFAULTS = { ...EVALUATE_DEFAULTS, siteRows: 64, sensitivity: false } as const;
 
 export const BENCHMARK_DEFAULTS = {
   threads: [1],

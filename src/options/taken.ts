@@ -15,8 +15,8 @@ const TARGETS_WITH: Readonly<Record<string, (target: Target) => boolean>> = {
   attention: ({ choices }) => choices?.attention !== undefined,
   residual: ({ choices }) => choices?.residual !== undefined,
   fp16: ({ choices }) => choices?.fp16 === true,
-  accuracy: ({ twoTerms }) => twoTerms,
-  extraProducts: ({ twoTerms }) => twoTerms,
+  accuracy: ({ secondTerms }) => secondTerms,
+  extraProducts: ({ secondTerms }) => secondTerms,
   embeddings: ({ name }) => name !== "tensorrt",
 };
 

@@ -12,7 +12,7 @@ const first: Rule = (node) => node.input(0);
 /** For operators that can only rearrange: with the shape unchanged, in order. */
 const ifSameShape: Rule = (node) =>
   sameShape(node.input(0), node.outputs[0]) ? node.input(0) : undefined;
-const ifAlone: Rule = (node) => (node.inputs.length === 1 ? node.input(0) : undefined);
+const ifSingle: Rule = (node) => (node.inputs.length === 1 ? node.input(0) : undefined);
 
 const RULES: { readonly [op: string]: Rule } = {
   Identity: first,
@@ -47,11 +47,11 @@ const RULES: { readonly [op: string]: Rule } = {
     const pads = version < 11 ? node.ints("pads") : elements(node.input(1));
     return pads?.every((pad) => pad === 0) === true ? node.input(0) : undefined;
   },
-  Concat: ifAlone,
-  Sum: ifAlone,
-  Max: ifAlone,
-  Min: ifAlone,
-  Mean: ifAlone,
+  Concat: ifSingle,
+  Sum: ifSingle,
+  Max: ifSingle,
+  Min: ifSingle,
+  Mean: ifSingle,
   // x + 0 turns -0 into 0: exact for whole numbers only. x + -0 and x - 0 are exact for all.
   Add: (node) =>
     withNeutral(node, 0, 1, isNeutralAddend) ?? withNeutral(node, 1, 0, isNeutralAddend),

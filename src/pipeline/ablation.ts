@@ -1,4 +1,4 @@
-// What each step of a quantization gave: the edition is made again without it, and checked on the same inputs.
+// What each step of a quantization gave: the quantized model is made again without it, and checked on the same inputs.
 import type { CalibrationReport, AblationReport } from "../report/report.js";
 import type { Host } from "../host/host.js";
 import type { AnyQuantizeOptions } from "../options/quantize.js";
@@ -32,16 +32,16 @@ const STEPS: readonly Step[] = [
     applied: (calibration) => (calibration?.corrected ?? 0) > 0,
   },
   {
-    name: "two terms",
+    name: "a second term",
     without: { accuracy: "default", extraProducts: undefined },
-    applied: (calibration) => (calibration?.twoTerms ?? 0) > 0,
+    applied: (calibration) => (calibration?.secondTerms ?? 0) > 0,
   },
 ];
 
 /** What was done, and how it is done again: into a file of its own; resolves to the lowest signal-to-noise ratio of the check, dB. */
 export interface Done {
   readonly calibration: CalibrationReport | undefined;
-  /** Channels that were set apart. */
+  /** Channels that were split off. */
   readonly outliers: number;
   readonly again: (changed: AnyQuantizeOptions) => Promise<number | undefined>;
 }

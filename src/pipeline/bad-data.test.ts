@@ -82,8 +82,13 @@ test("more tokens than the model reads are cut, and texts that tokenize to nothi
   const options = { data: at("long.jsonl"), output: at("long.json") };
   const { report } = await calibrate(demo, options);
   expect(report).toMatchObject({ rows: 2, truncated: 1, empty: 1 });
-  const edition = { ...options, output: at("long.onnx"), mode: "static", check: false } as const;
-  const { report: quantized } = await quantize(demo, edition);
+  const quantizedModel = {
+    ...options,
+    output: at("long.onnx"),
+    mode: "static",
+    check: false,
+  } as const;
+  const { report: quantized } = await quantize(demo, quantizedModel);
   expect(quantized.calibration).toMatchObject({ rows: 2, truncated: 1, empty: 1 });
 });
 

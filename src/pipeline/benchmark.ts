@@ -27,7 +27,7 @@ import {
 const WARMUP = 5;
 
 /**
- * Times models in turn, round by round, on made-up inputs; the first is what the others are held against. Throws OptionError for a shape that
+ * Times models in turn, round by round, on dummy inputs; the first is what the others are held against. Throws OptionError for a shape that
  * a model does not admit, RuntimeFailedError, and what opening a model throws.
  */
 export async function benchmarkModels(

@@ -1,4 +1,4 @@
-// octavo compare: editions of the repository's own model, damaged and renamed ones among them.
+// octavo compare: quantized models of the repository's own model, damaged and renamed ones among them.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,7 +75,7 @@ function nameless({ graph }: Model): void {
   }
 }
 
-describe("an edition", () => {
+describe("a quantized model", () => {
   test("is held against its model: predictions, metrics, outputs, and all its sites", async () => {
     const report = await compare(demo, small, { data: reviews, samples: 40, siteRows: 4 });
     expect(report).toMatchObject({ version: 1, command: "compare", inputs: "data", rows: 40 });
@@ -92,7 +92,7 @@ describe("an edition", () => {
     expect(Math.min(...report.sites.map(({ snrDb }) => snrDb))).toBeGreaterThan(8);
   });
 
-  test("without labels only predictions are compared; without data made-up inputs", async () => {
+  test("without labels only predictions are compared; without data dummy inputs", async () => {
     const data = at("bare.jsonl");
     writeFileSync(data, '{"text":"A fine film."}\n{"text":"A dull one, I fear."}\n');
     const { change } = await compare(demo, small, { data, siteRows: 0 });
@@ -157,15 +157,15 @@ describe("each site alone", () => {
       data: reviews,
       samples: 4,
       siteRows: 4,
-      alone: true,
+      sensitivity: true,
       plan,
     });
-    const { alone = [] } = report;
-    expect(alone.map(({ site }) => site.replace(/^.*layer/, "layer")).toSorted()).toEqual([
+    const { sensitivity = [] } = report;
+    expect(sensitivity.map(({ site }) => site.replace(/^.*layer/, "layer")).toSorted()).toEqual([
       "layer.0.intermediate.dense",
       "layer.2.attention.self.query",
     ]);
-    const [first, second] = alone;
+    const [first, second] = sensitivity;
     expect(first?.snrDb).toBeLessThanOrEqual(second?.snrDb ?? NaN);
     // One site costs less than both.
     expect(report.snrDb).toBeLessThan(second?.snrDb ?? NaN);

@@ -7,7 +7,7 @@ import { parsePlan } from "../quant/plan.js";
 import { REPORT_VERSION, type ChangeReport, type CompareReport } from "../report/report.js";
 import type { Port, Session } from "../runtime/runtime.js";
 import type { OutputRow, Task } from "../tasks/task.js";
-import { aloneErrors } from "../ptq/sensitivity/sites.js";
+import { sensitivitiesOf } from "../ptq/sensitivity/sites.js";
 import { checkFeeds } from "../evaluate/check.js";
 import {
   changeBetween,
@@ -26,7 +26,7 @@ import { siteErrors, type FeedPair } from "../evaluate/site-errors.js";
 
 type Settings = EvaluationSettings & {
   readonly siteRows: number;
-  readonly alone: boolean;
+  readonly sensitivity: boolean;
   readonly plan?: string | undefined;
 };
 type Pair = readonly [reference: Session, candidate: Session];
@@ -55,9 +55,9 @@ async function compareFiles(
   onData: Settings | undefined,
 ): Promise<CompareReport> {
   const { host, file: left } = run;
-  const { siteRows, alone, plan, signal, onProgress } = settings;
+  const { siteRows, sensitivity, plan, signal, onProgress } = settings;
   // What is wrong with it should not show after all the rest.
-  if (alone && plan !== undefined) parsePlan(host.readPlan(plan), plan);
+  if (sensitivity && plan !== undefined) parsePlan(host.readPlan(plan), plan);
   const prepared = onData && (await prepareOrPlain(run, onData));
   const start = host.now();
   onProgress({ step: "loading", done: 0, total: 0 });
@@ -75,8 +75,8 @@ async function compareFiles(
     siteRows === 0
       ? { sites: [], unmatched: [] }
       : await siteErrors(host, left, right, feeds, { signal, onProgress });
-  const aloneReports = alone
-    ? await aloneErrors(run, feeds, { ...settings, data: onData?.data })
+  const sensitivities = sensitivity
+    ? await sensitivitiesOf(run, feeds, { ...settings, data: onData?.data })
     : undefined;
   const outputs = errors.reports();
   const ratios = outputs.flatMap(({ snrDb }) => (snrDb === undefined ? [] : [snrDb]));
@@ -94,7 +94,7 @@ async function compareFiles(
     ...(change === undefined ? {} : { change }),
     sites: found.sites,
     unmatched: found.unmatched,
-    ...(aloneReports === undefined ? {} : { alone: aloneReports }),
+    ...(sensitivities === undefined ? {} : { sensitivity: sensitivities }),
     seconds: {
       load: ran.loaded - start,
       run: afterRun - ran.loaded,
@@ -111,7 +111,7 @@ interface Ran {
   readonly warnings: readonly string[];
 }
 
-/** Both models over the data, or made-up inputs where there is none; their outputs go into `errors`. */
+/** Both models over the data, or dummy inputs where there is none; their outputs go into `errors`. */
 async function ranOn(
   pair: Pair,
   left: OpenedModel,
@@ -138,7 +138,7 @@ async function ranOn(
 
 type PreparedPair = Prepared & { readonly isTask: boolean; readonly warnings: readonly string[] };
 
-/** Made-up inputs that the reference runs with: an export may be tied to the shape it was traced with. Throws RuntimeFailedError for none. */
+/** Dummy inputs that the reference runs with: an export may be tied to the shape it was traced with. Throws RuntimeFailedError for none. */
 async function madeUpFeeds(
   file: OpenedModel,
   reference: Session,
@@ -203,7 +203,7 @@ function requireAlike(left: OpenedModel, right: OpenedModel, [a, b]: Pair): void
     throw new UnsupportedError(
       `Comparing ${left.path} with ${right.path}`,
       `their ${side} differ: ${described(a[side])} against ${described(b[side])}`,
-      "Give two forms of one model: a float model and an edition of it, with the same names.",
+      "Give two forms of one model: a float model and a quantized model of it, with the same names.",
     );
   }
 }
@@ -226,16 +226,16 @@ function tensorsOf(row: OutputRow | undefined) {
   );
 }
 
-/** Rows that each site alone is run on where sites are not compared otherwise. */
-const ROWS_ALONE = 64;
+/** Rows that the sensitivity of sites is measured on where sites are not compared otherwise. */
+const SENSITIVITY_ROWS = 64;
 
 /** Rows for the sites, spread over the data, one by one so that there is no padding. */
 function pairFeeds(
   [reference, candidate]: Pair,
   { task, tokenizer, records }: Prepared,
-  { siteRows, alone, maxLength }: Settings,
+  { siteRows, sensitivity, maxLength }: Settings,
 ): FeedPair[] {
-  const wanted = siteRows === 0 && alone ? ROWS_ALONE : siteRows;
+  const wanted = siteRows === 0 && sensitivity ? SENSITIVITY_ROWS : siteRows;
   if (wanted === 0) return [];
   const count = Math.min(wanted, records.length);
   const some = Array.from(

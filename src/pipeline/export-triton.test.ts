@@ -73,16 +73,20 @@ describe("export-triton", () => {
     expect(report.startCommand).toContain(at("repository"));
   });
 
-  test("of an INT8 edition: no word of the float model, but of ranges that a batch shares", async () => {
-    const edition = at("int8.onnx");
-    await quantize(small(), { output: edition, check: false });
-    const { report } = await exportTriton(edition, { output: at("repository") });
+  test("of an INT8 model: no word of the float model, but of ranges that a batch shares", async () => {
+    const quantizedModel = at("int8.onnx");
+    await quantize(small(), { output: quantizedModel, check: false });
+    const { report } = await exportTriton(quantizedModel, { output: at("repository") });
     expect(report.name).toBe("int8");
     expect(report.warnings).toEqual([expect.stringContaining("over a whole batch")]);
     expect(readFileSync(at("repository", "int8", "1", "model.onnx"))).toEqual(
-      readFileSync(edition),
+      readFileSync(quantizedModel),
     );
-    const gpu = await exportTriton(edition, { output: at("gpu"), target: "tensorrt", maxBatch: 1 });
+    const gpu = await exportTriton(quantizedModel, {
+      output: at("gpu"),
+      target: "tensorrt",
+      maxBatch: 1,
+    });
     expect(gpu.report.warnings[0]).toMatch(/^TensorRT has no DynamicQuantizeLinear × 1/);
     expect(gpu.report.engineCommand).toMatch(/^trtexec --onnx=/);
   });
@@ -98,7 +102,7 @@ describe("export-triton", () => {
     await session.release();
   });
 
-  test("of an FP16 edition: INT8 where the file says so, an engine of the file's own types", async () => {
+  test("of an FP16 model: INT8 where the file says so, an engine of the file's own types", async () => {
     const data = at("train.jsonl");
     const rows = [0, 1].map((v) => JSON.stringify({ inputs: { x: [[Array(32).fill(v + 0.5)]] } }));
     writeFileSync(data, rows.join("\n"));

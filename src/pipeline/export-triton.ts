@@ -121,18 +121,18 @@ function warningsFor(model: Model, target: string, batched: boolean): string[] {
   const form = quantizedForm(model);
   if (form === undefined)
     warnings.push(
-      "This is the float model. To serve an INT8 edition, name its file, such as onnx/model_quantized.onnx.",
+      "This is the float model. To serve an INT8 model, name its file, such as onnx/model_quantized.onnx.",
     );
   const foreign = target === "tensorrt" ? foreignToTensorrt(model) : "";
   if (foreign !== "")
     warnings.push(
-      `TensorRT has no ${foreign}: these run outside of it, one by one. Write the edition with ` +
+      `TensorRT has no ${foreign}: these run outside of it, one by one. Write the quantized model with ` +
         "octavo quantize --mode static --target tensorrt.",
     );
   if (batched && form?.includes("DynamicQuantizeLinear") === true)
     warnings.push(
-      "The ranges of this dynamic edition are found over a whole batch, so an answer depends a little on the requests that share it. " +
-        "Static editions answer the same always; --max-batch 1 keeps requests apart.",
+      "The ranges of this dynamic model are found over a whole batch, so an answer depends a little on the requests that share it. " +
+        "Static models answer the same always; --max-batch 1 keeps requests apart.",
     );
   return warnings;
 }

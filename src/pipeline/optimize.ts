@@ -2,7 +2,7 @@
 import { exportModel } from "../graph/export.js";
 import { REPORT_VERSION, type OptimizeReport } from "../report/report.js";
 import { floatTarget } from "../targets/all.js";
-import { checkEdition, checkFeeds, checkWarnings } from "../evaluate/check.js";
+import { checkQuantized, checkFeeds, checkWarnings } from "../evaluate/check.js";
 import { requireFloat } from "../plan/plan-model.js";
 import type { Host } from "../host/host.js";
 import { optimizeSettings, type OptimizeOptions } from "../options/optimize.js";
@@ -47,7 +47,7 @@ export async function optimizeModel(
     const check = await undoOnFailure(host, written.files, async () => {
       if (!settings.check) return undefined;
       onProgress({ step: "checking", done: 0, total: 0 });
-      return checkEdition(host, file.path, output, { feeds, inputs: "synthetic", signal });
+      return checkQuantized(host, file.path, output, { feeds, inputs: "synthetic", signal });
     });
     const end = host.now();
     const report: OptimizeReport = {

@@ -5,7 +5,7 @@ import {
   type Statistics,
   type StatisticsOptions,
 } from "../calibrate/statistics-file.js";
-import { tapModel } from "../calibrate/taps.js";
+import { addObservers } from "../calibrate/observers.js";
 import { OptionError, StatisticsError } from "../errors.js";
 import type { Model } from "../graph/model.js";
 import { inferTypes } from "../ops/infer.js";
@@ -26,11 +26,11 @@ import {
   rowsForCheck,
   withCalibrated,
   type Calibrated,
-  type TapOptions,
+  type ObserverOptions,
 } from "../calibrate/calibrate-sites.js";
 import { planSites, type Planned, type PlanOptions } from "../plan/plan-model.js";
 import { copyOf } from "../calibrate/float-copy.js";
-import { clippedShares, withTapped, type Tapped } from "../calibrate/clipping.js";
+import { clippedShares, withObserved, type Observed } from "../calibrate/clipping.js";
 import type { RunBatches } from "../data/run-batches.js";
 import type { Run } from "../host/run.js";
 import type { ClippedReport } from "../report/report.js";
@@ -38,10 +38,10 @@ import { roundPlan } from "../ptq/gptq/round-plan.js";
 import { rangeReports } from "../calibrate/range-reports.js";
 import { rangesFrom, type Ranged } from "../ptq/ranges.js";
 import { readGraph } from "../host/read-graph.js";
-import { withTwoTerms } from "../ptq/second-term/plan-second-terms.js";
+import { withSecondTerms } from "../ptq/second-term/plan-second-terms.js";
 import { prepareCalibrated } from "../plan/prepare-calibrated.js";
 
-export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions {
+export interface CalibratedOptions extends PlanOptions, DataSettings, ObserverOptions {
   readonly attention: AttentionChoice;
   readonly residual: ResidualChoice;
   readonly stats?: string | undefined;
@@ -53,7 +53,7 @@ export interface CalibratedOptions extends PlanOptions, DataSettings, TapOptions
   readonly correct: boolean;
   /** The name of a range estimator. */
   readonly range: string;
-  /** "high": activations that cost most get two terms. */
+  /** "high": activations that cost most get a second term. */
   readonly accuracy: "default" | "high";
   /** Data that is looked at for values beyond the ranges. */
   readonly unseen?: string | readonly string[] | undefined;
@@ -88,20 +88,20 @@ export async function planCalibrated(
     run,
     { model, target, sites },
     options,
-    async (calibrated, tapped) => {
+    async (calibrated, observed) => {
       const { statistics } = calibrated;
       const warnings = nonFiniteWarnings(statistics, model);
       options.onProgress({ step: "smoothing", done: 0, total: 0 });
       const ranged = rangedModel(model, sites, statistics, options);
       const { rangeOf } = ranged;
       const planned = planSites(ranged.sites, target, { ...options, rangeOf }, rewrites);
-      const clipped = await clippedIn(run, model, planned, { ranged, tapped, options });
+      const clipped = await clippedIn(run, model, planned, { ranged, observed, options });
       return { calibrated, warnings, ranged, planned: { ...planned, clipped } } satisfies Found;
     },
   );
   const float = options.mode === "qat" ? copyOf(model) : undefined;
   const { statistics, batches, resumed: _, ...rows } = calibrated;
-  const { weights, plan, twoTerms, rounded, corrected, ...improved } = await improvedPlan(
+  const { weights, plan, secondTerms, rounded, corrected, ...improved } = await improvedPlan(
     run,
     model,
     target,
@@ -120,7 +120,7 @@ export async function planCalibrated(
       smoothed: ranged.smoothed,
       rounded,
       corrected,
-      twoTerms,
+      secondTerms,
       activations: statistics.tensors.size,
       seconds: run.host.now() - start,
     },
@@ -150,16 +150,16 @@ async function clippedIn(
   planned: Planned,
   context: {
     readonly ranged: Ranged;
-    readonly tapped: WithTapped;
+    readonly observed: WithTapped;
     readonly options: CalibratedOptions;
   },
 ): Promise<ClippedReport[] | undefined> {
-  const { ranged, tapped, options } = context;
+  const { ranged, observed, options } = context;
   const { unseen, mode, signal } = options;
   if (unseen === undefined || mode === "dynamic") return undefined;
   const batches = await rowsForCheck(run, model, dataOptions(options, unseen));
   const { sourceOf } = ranged;
-  return tapped((heard) => clippedShares(heard, planned, { sourceOf, batches, signal }));
+  return observed((heard) => clippedShares(heard, planned, { sourceOf, batches, signal }));
 }
 
 /** Second terms, rounded weights and corrected biases. */
@@ -179,7 +179,7 @@ async function improvedPlan(
   const isHigh = options.accuracy === "high";
   const batches = options.round || isHigh ? await from.batches?.() : undefined;
   const { plan, activations } = isHigh
-    ? await withTwoTerms(run, model, target, { ...planned, batches }, options)
+    ? await withSecondTerms(run, model, target, { ...planned, batches }, options)
     : { plan: planned.plan, activations: 0 };
   const rounded = await roundPlan(
     run,
@@ -187,7 +187,7 @@ async function improvedPlan(
     { sites, plan, meansOf, batches: options.round ? batches : undefined },
     { ...options, correct: options.correct && options.mode !== "dynamic" },
   );
-  return { ...rounded, plan, twoTerms: activations };
+  return { ...rounded, plan, secondTerms: activations };
 }
 
 const NEAREST =
@@ -214,9 +214,9 @@ function requireTensors(
 ): void {
   const missing = [...operands.keys()].filter((name) => !tensors.has(name));
   const own = model.graph.outputs.length;
-  const untapped = new Set(tapModel(model, missing).map(({ name }) => name));
+  const unobserved = new Set(addObservers(model, missing).map(({ name }) => name));
   model.graph.truncateOutputs(own);
-  const name = missing.find((each) => !untapped.has(each));
+  const name = missing.find((each) => !unobserved.has(each));
   if (name === undefined) return;
   throw new StatisticsError(
     `they have no tensor "${name}", which site "${operands.get(name)?.name}" reads`,
@@ -229,7 +229,7 @@ function requireTensors(
 type FromStatistics = Pick<Calibrated, "statistics"> & Partial<Calibrated>;
 
 /** Listens to the float model, which is loaded for it where it is not yet. */
-type WithTapped = <T>(work: (tapped: Tapped) => Promise<T>) => Promise<T>;
+type WithTapped = <T>(work: (observed: Observed) => Promise<T>) => Promise<T>;
 
 interface Prepared {
   readonly model: Model;
@@ -242,25 +242,25 @@ async function withStatistics<T>(
   run: Run,
   { model, target, sites }: Prepared,
   options: CalibratedOptions,
-  work: (calibrated: FromStatistics, tapped: WithTapped) => Promise<T>,
+  work: (calibrated: FromStatistics, observed: WithTapped) => Promise<T>,
 ): Promise<T> {
   const { data, stats, samples, outliers, attention, residual, onProgress } = options;
   const { host, file } = run;
-  const taps = { outliers, attention, residual };
+  const observers = { outliers, attention, residual };
   const operands = operandsOf(sites, target, options);
   const names = [...operands.keys()];
   const floatCopy = (): Model => {
     const copy = readGraph(file);
-    prepareCalibrated(copy, target, taps);
+    prepareCalibrated(copy, target, observers);
     return copy;
   };
   if (stats !== undefined) {
     const statistics = parseStatistics(host.readStatistics(stats), stats);
-    requireOf(statistics, host.fingerprint(file), taps, stats);
+    requireOf(statistics, host.fingerprint(file), observers, stats);
     requireTensors(statistics, model, operands);
     const batches = data && drawFor(run, model, names, { ...dataOptions(options, data), samples });
     const calibrated = { statistics, ...(batches && { batches }) };
-    return work(calibrated, (heard) => withTapped(run, floatCopy(), names, heard));
+    return work(calibrated, (heard) => withObserved(run, floatCopy(), names, heard));
   }
   if (data === undefined)
     throw new OptionError(
@@ -268,16 +268,16 @@ async function withStatistics<T>(
       "left out in static mode",
       "a file of texts to calibrate with ({data: train.jsonl}), or statistics ({stats: stats.json})",
     );
-  const given = { ...dataOptions(options, data), samples, ...taps, onProgress };
-  return withCalibrated(run, floatCopy(), names, given, (calibrated, tapped) =>
-    work(calibrated, (heard) => heard(tapped)),
+  const given = { ...dataOptions(options, data), samples, ...observers, onProgress };
+  return withCalibrated(run, floatCopy(), names, given, (calibrated, observed) =>
+    work(calibrated, (heard) => heard(observed)),
   );
 }
 
 function requireOf(
   { model, options }: Statistics,
   fingerprint: string,
-  { outliers, attention, residual }: TapOptions,
+  { outliers, attention, residual }: ObserverOptions,
   path: string,
 ): void {
   if (model !== fingerprint)

@@ -92,11 +92,11 @@ const common = {
   scaleRateMultiplier: 20,
 } as const;
 
-const edition = (name: string, options: AnyQuantizeOptions) =>
+const quantizedModel = (name: string, options: AnyQuantizeOptions) =>
   quantize(at("m"), ofSomeMode({ output: at(name), ...options }));
 
 async function refused(options: AnyQuantizeOptions): Promise<OctavoError> {
-  const error: unknown = await edition("never.onnx", options).catch((e: unknown) => e);
+  const error: unknown = await quantizedModel("never.onnx", options).catch((e: unknown) => e);
   if (!(error instanceof OctavoError)) throw error;
   expect(existsSync(at("never.onnx"))).toBe(false);
   return error;
@@ -104,10 +104,10 @@ async function refused(options: AnyQuantizeOptions): Promise<OctavoError> {
 
 describe("trained with its quantizers in place", () => {
   test.each(["cpu", "openvino", "tensorrt"] as const)(
-    "an edition for %s is closer to the float model, without a label",
+    "a quantized model for %s is closer to the float model, without a label",
     async (target) => {
       const data = at("texts.jsonl");
-      const { report: before } = await edition("static.onnx", {
+      const { report: before } = await quantizedModel("static.onnx", {
         mode: "static",
         weightBits: 4,
         samples: 64,
@@ -118,7 +118,7 @@ describe("trained with its quantizers in place", () => {
         round: false,
         correct: false,
       });
-      const { report } = await edition("qat.onnx", { ...common, target, data });
+      const { report } = await quantizedModel("qat.onnx", { ...common, target, data });
       const { training } = report;
       expect(training).toMatchObject({
         loss: "distill",
@@ -129,7 +129,7 @@ describe("trained with its quantizers in place", () => {
       expect(training?.losses).toHaveLength(80);
       expect(training?.best).toBeGreaterThan(0);
       expect(report.check?.snrDb).toBeGreaterThan((before.check?.snrDb ?? NaN) + 2);
-      // What training saw before its first step is the static edition.
+      // What training saw before its first step is the static model.
       expect(training?.startSnrDb).toBeCloseTo(before.check?.snrDb ?? NaN, -1);
       expect(existsSync(`${at("qat.onnx")}.part`)).toBe(false);
     },
@@ -137,7 +137,7 @@ describe("trained with its quantizers in place", () => {
 
   test("labels are learned where there are some, and the metric chooses", async () => {
     const options = { ...common, data: at("train.jsonl"), evaluate: at("dev.jsonl") };
-    const { report } = await edition("labels.onnx", { ...options, loss: "task" });
+    const { report } = await quantizedModel("labels.onnx", { ...options, loss: "task" });
     const { training, evaluation } = report;
     expect(training).toMatchObject({
       loss: "task",
@@ -149,18 +149,18 @@ describe("trained with its quantizers in place", () => {
     const best = training?.scores.find(({ step }) => step === training.best)?.value;
     expect(best).toBe(Math.max(...values));
     expect(evaluation?.metrics[0]?.candidate.value).toBeCloseTo(best ?? NaN, 1);
-    const both = await edition("both.onnx", { ...options, trainSteps: 4 });
+    const both = await quantizedModel("both.onnx", { ...options, trainSteps: 4 });
     expect(both.report.training?.loss).toBe("both");
   });
 
   test("what comes closer to the float model is not written where labels say that it is worse", async () => {
     const data = at("texts.jsonl");
-    const { path } = await edition("judge.onnx", {
+    const { path } = await quantizedModel("judge.onnx", {
       ...calibrated,
       mode: "static",
       data,
     });
-    // Labels as the static edition has them: nothing can be better.
+    // Labels as the static model has them: nothing can be better.
     const session = await ortNode.load(path);
     const judged: string[] = [];
     for (let r = 5000; r < 5400; r++) {
@@ -174,7 +174,7 @@ describe("trained with its quantizers in place", () => {
     }
     await session.release();
     writeFileSync(at("judged.jsonl"), judged.join("\n"));
-    const { report } = await edition("guarded.onnx", {
+    const { report } = await quantizedModel("guarded.onnx", {
       ...common,
       loss: "distill",
       data,
@@ -190,9 +190,9 @@ describe("trained with its quantizers in place", () => {
 
   test("the same options give the same bytes, also where the run was cut off and taken up", async () => {
     const options = { ...common, data: at("texts.jsonl"), trainSteps: 12, check: false } as const;
-    await edition("one.onnx", options);
+    await quantizedModel("one.onnx", options);
     const abort = new AbortController();
-    const cut = edition("two.onnx", {
+    const cut = quantizedModel("two.onnx", {
       ...options,
       force: false,
       checkpointEvery: 0,
@@ -204,16 +204,16 @@ describe("trained with its quantizers in place", () => {
     await expect(cut).rejects.toThrow("aborted");
     expect(existsSync(`${at("two.onnx")}.part`)).toBe(true);
     expect(existsSync(at("two.onnx"))).toBe(false);
-    const { report } = await edition("two.onnx", { ...options, force: false });
+    const { report } = await quantizedModel("two.onnx", { ...options, force: false });
     expect(report.training?.resumed).toBeGreaterThan(0);
     expect(readFileSync(at("two.onnx"))).toEqual(readFileSync(at("one.onnx")));
   });
 
-  test("where training only harms, the edition before it is written, and that is said", async () => {
+  test("where training only harms, the quantized model before it is written, and that is said", async () => {
     const data = at("texts.jsonl");
     const options = { samples: 64, weightBits: 8, data, force: true, check: false } as const;
-    await edition("before.onnx", { ...options, mode: "static" });
-    const { report } = await edition("after.onnx", {
+    await quantizedModel("before.onnx", { ...options, mode: "static" });
+    const { report } = await quantizedModel("after.onnx", {
       ...options,
       mode: "qat",
       trainSteps: 4,

@@ -1,4 +1,4 @@
-// The verb quantize: a float model in, its INT8 edition out, checked against the float model, with a report.
+// The verb quantize: a float model in, its INT8 model out, checked against the float model, with a report.
 import { dataOptions, rowsForCheck } from "../calibrate/calibrate-sites.js";
 import { clippingWarnings } from "../calibrate/clipping.js";
 import { checkFeeds, checkWarnings } from "../evaluate/check.js";
@@ -293,7 +293,7 @@ function inputsOf({ graph }: Model): Value[] {
   return graph.inputs.filter((value) => value.tensor === undefined);
 }
 
-/** The same edition with other options, for its check alone. */
+/** The same quantized model with other options, for its check alone. */
 async function checkedAgain(
   host: Host,
   input: string,

@@ -1,4 +1,4 @@
-// The targets that take static editions alone, through the verbs: options, statistics, plans, and what is told.
+// The targets that take static models alone, through the verbs: options, statistics, plans, and what is told.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,11 +61,11 @@ beforeAll(() => {
   writeFileSync(at("data.jsonl"), lines.join("\n"));
 });
 
-const edition = async (output: string, options: AnyQuantizeOptions) =>
+const quantizedModel = async (output: string, options: AnyQuantizeOptions) =>
   (await quantize(at("model.onnx"), ofSomeMode({ ...common, output: at(output), ...options })))
     .report;
 const fromData = (output: string, options: AnyQuantizeOptions) =>
-  edition(output, { data: at("data.jsonl"), ...options });
+  quantizedModel(output, { data: at("data.jsonl"), ...options });
 
 describe("quantize", () => {
   test("for tensorrt tells the command that builds the engine, and runs close to the float model", async () => {
@@ -137,7 +137,7 @@ describe("statistics", () => {
     const { report } = await statistics("skip.json", { target: "tensorrt" });
     // The inputs of four groups of layers; what goes around blocks is among them.
     expect(report.activations).toBe(4);
-    await edition("b.onnx", { target: "tensorrt", stats: at("skip.json") });
+    await quantizedModel("b.onnx", { target: "tensorrt", stats: at("skip.json") });
     expect(bytes("b.onnx").equals(bytes("a.onnx"))).toBe(true);
     const more = await statistics("both.json", {
       target: "tensorrt",
@@ -145,18 +145,18 @@ describe("statistics", () => {
       attention: "all",
     });
     expect(more.report.activations).toBe(9);
-    await edition("c.onnx", { target: "tensorrt", stats: at("both.json") });
+    await quantizedModel("c.onnx", { target: "tensorrt", stats: at("both.json") });
     expect(bytes("c.onnx").equals(bytes("a.onnx"))).toBe(true);
   });
 
   test("that lack operands are refused, with what to do", async () => {
     await statistics("cpu.json", {});
-    const refused = edition("never.onnx", { target: "tensorrt", stats: at("cpu.json") });
+    const refused = quantizedModel("never.onnx", { target: "tensorrt", stats: at("cpu.json") });
     await expect(refused).rejects.toThrow(
       /taken with residual none.*Calibrate with --residual skip and the same target, or quantize with --residual none/,
     );
     expect(readdirSync(folder)).not.toContain("never.onnx");
-    await edition("d.onnx", { target: "tensorrt", residual: "none", stats: at("cpu.json") });
+    await quantizedModel("d.onnx", { target: "tensorrt", residual: "none", stats: at("cpu.json") });
   });
 
   test("without any one tensor that the target asks for are refused, and the site is named", async () => {
@@ -169,7 +169,7 @@ describe("statistics", () => {
     for (const { name } of whole.tensors) {
       const tensors = whole.tensors.filter((each) => each.name !== name);
       writeFileSync(at("less.json"), JSON.stringify({ ...whole, tensors }));
-      const refused = edition("never.onnx", { ...options, stats: at("less.json") });
+      const refused = quantizedModel("never.onnx", { ...options, stats: at("less.json") });
       const message = await refused.then(String, String);
       expect(message).toContain(`they have no tensor "${name}"`);
       sites.add(/which site "([^"]+)" reads/.exec(message)?.[1]);

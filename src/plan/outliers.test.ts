@@ -10,7 +10,7 @@ import { decodeModel } from "../onnx/reader.js";
 import { floatsOf } from "../onnx/values.js";
 import { inferTypes } from "../ops/infer.js";
 import { findSites } from "../quant/sites.js";
-import { setOutliersApart } from "./outliers.js";
+import { splitOutliers } from "./outliers.js";
 
 const WIDE = 32;
 
@@ -67,7 +67,7 @@ function block({ activation = erf, layers = 1, watched = false }: Variant): Mode
 function apart(model: Model): { model: Model; count: number } {
   const copy = importModel(decodeModel(bytesOf(model)));
   inferTypes(copy);
-  const count = setOutliersApart(copy, findSites(copy));
+  const count = splitOutliers(copy, findSites(copy));
   copy.graph.sort();
   inferTypes(copy);
   verify(copy);

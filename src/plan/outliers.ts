@@ -1,4 +1,4 @@
-// Sets outlier channels apart: a few channels of a feed-forward block hold its whole range, so they are computed beside it in float and the range of
+// Splits outlier channels off: a few channels of a feed-forward block hold its whole range, so they are computed beside it in float and the range of
 // the rest is theirs alone. Found by the weights, without data; the float function stays the same.
 import { emit } from "../graph/match.js";
 import type { Graph, Node, Value } from "../graph/graph.js";
@@ -22,10 +22,10 @@ interface Block {
 }
 
 /**
- * Rewrites `model` in place and returns the number of channels set apart. A channel's column of the up-projection becomes zero, hence its f too, and
+ * Rewrites `model` in place and returns the number of channels split off. A channel's column of the up-projection becomes zero, hence its f too, and
  * x · column → f → · row is added behind the down-projection. Sites must have been found in this graph, and must be found anew afterwards.
  */
-export function setOutliersApart(model: Model, sites: readonly Site[]): number {
+export function splitOutliers(model: Model, sites: readonly Site[]): number {
   const linear = sites.filter(
     (site): site is LinearSite => site.kind === "linear" && isPlain(site),
   );

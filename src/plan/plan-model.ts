@@ -6,7 +6,7 @@ import {
   UnsupportedError,
 } from "../errors.js";
 import type { Model } from "../graph/model.js";
-import { setOutliersApart } from "./outliers.js";
+import { splitOutliers } from "./outliers.js";
 import { inferTypes } from "../ops/infer.js";
 import { removeDead } from "../passes/dead.js";
 import { toHalf } from "../passes/half.js";
@@ -44,7 +44,7 @@ export interface Planned {
   readonly sites: readonly Site[];
   readonly plan: Plan;
   readonly reports: readonly SiteReport[];
-  /** How often each exact float rewrite applied; `outlier` counts channels that were set apart. */
+  /** How often each exact float rewrite applied; `outlier` counts channels that were split off. */
   readonly rewrites: Readonly<Partial<Record<Rewrite | "outlier", number>>>;
   /** What ranges were calibrated with; absent where they are found at run time. */
   readonly calibration?: CalibrationReport;
@@ -67,7 +67,7 @@ export function planModel(model: Model, target: Target, options: PlanOptions): P
   const form = options.plan === undefined ? options.weights : weightFormOf(options.plan);
   // Activations in float have no range that an outlier could hold.
   const apart = options.outliers && (form ?? "int8") === "int8";
-  const outlier = apart ? setOutliersApart(model, found) : 0;
+  const outlier = apart ? splitOutliers(model, found) : 0;
   if (outlier === 0) return planSites(found, target, options, rewrites);
   model.graph.sort();
   inferTypes(model);

@@ -3,12 +3,12 @@ import type { Model } from "../graph/model.js";
 import { inferTypes } from "../ops/infer.js";
 import { findSites } from "../quant/sites.js";
 import type { AttentionChoice, Target } from "../targets/target.js";
-import { setOutliersApart } from "./outliers.js";
+import { splitOutliers } from "./outliers.js";
 import { requireFloat, type Planned } from "./plan-model.js";
 import { prepare } from "./prepare.js";
 
-function setApartIn(model: Model): number {
-  const count = setOutliersApart(model, findSites(model));
+function splitOutliersIn(model: Model): number {
+  const count = splitOutliers(model, findSites(model));
   if (count === 0) return 0;
   model.graph.sort();
   inferTypes(model);
@@ -23,6 +23,6 @@ export function prepareCalibrated(
 ): Planned["rewrites"] {
   requireFloat(model);
   const { rewrites } = prepare(model, target, { attention });
-  const outlier = outliers ? setApartIn(model) : 0;
+  const outlier = outliers ? splitOutliersIn(model) : 0;
   return outlier === 0 ? rewrites : { ...rewrites, outlier };
 }

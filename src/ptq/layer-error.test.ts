@@ -18,7 +18,7 @@ import { channelScales, refineScales } from "../quant/scales.js";
 import { findSites, type Site } from "../quant/sites.js";
 import { ortNode } from "../runtime/ort-node.js";
 import { runtimeProducts } from "../runtime/products.js";
-import { momentsOf } from "./gptq/gram.js";
+import { gramMatricesOf } from "./gptq/gram.js";
 import { groupsOf } from "./groups.js";
 import { roundAgainst, roundingOrder } from "./gptq/round-matrix.js";
 import { roundPlan } from "./gptq/round-plan.js";
@@ -155,11 +155,11 @@ describe("GPTQ rounding", () => {
     const batches = batchesOf(x);
     let seen = 0;
     const given = { batches, products, onBatch: () => seen++ };
-    const [coded] = await momentsOf(runOn(), model, groups, {
+    const [coded] = await gramMatricesOf(runOn(), model, groups, {
       ...given,
       specOf: () => COARSE,
     });
-    const [plain] = await momentsOf(runOn(), model, groups, {
+    const [plain] = await gramMatricesOf(runOn(), model, groups, {
       ...given,
       specOf: () => undefined,
     });

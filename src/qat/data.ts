@@ -43,7 +43,7 @@ export interface QatData {
   /** What the best is chosen by. */
   readonly scoring: Scoring;
   /** What nothing that is chosen may be worse by than what there was before training; absent where it is chosen by that. */
-  readonly guard: Scoring | undefined;
+  readonly acceptance: Scoring | undefined;
   /** What is scored. */
   readonly held: HeldRows;
   /** Whether that was held out of the data. */
@@ -101,7 +101,7 @@ export async function qatData(
       second?.batches(teacher.session),
     ),
     scoring: isTaught ? byDivergence(rows) : byMetric(rows, held.task),
-    guard: isTaught && evaluate !== undefined ? byMetric(rows, held.task) : undefined,
+    acceptance: isTaught && evaluate !== undefined ? byMetric(rows, held.task) : undefined,
     held: rows,
     heldOut: evaluate === undefined,
   };
@@ -111,7 +111,7 @@ export async function qatData(
 function lossOf(prepared: Prepared, settings: QatDataSettings): QatLoss {
   const { name } = prepared.task;
   const apart = APART[name];
-  // Labels alone let an edition drift away from a model that knew more of them than this data holds.
+  // Labels alone let a quantized model drift away from a model that knew more of them than this data holds.
   const byLabels = apart === undefined ? "both" : "task";
   const loss = settings.loss ?? (isLabelled(prepared) ? byLabels : "distill");
   if (loss === "both" && apart !== undefined)

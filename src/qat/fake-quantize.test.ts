@@ -160,7 +160,7 @@ for (const axis of [0, 1])
       { numRuns: 20 },
     ));
 
-test("two terms leave a 170th of a step", async () => {
+test("a second term leave a 170th of a step", async () => {
   const x = [0.01, 1.2345, -0.7, 0.333, 2, -2];
   const { model, y } = quantized({ ...U8, terms: 2 }, [6], scalar(0.02), false);
   const [found] = await run(model, [y], { x: floats([6], x), ratio: scalar(1) });

@@ -109,7 +109,7 @@ test.each(["cpu", "tensorrt"] as const)("Gemm, transposed or not, on %s", async 
   expect(found.outputs).toBeLessThan(0.01);
 });
 
-test("two terms stay two terms", async () => {
+test("a second term stay a second term", async () => {
   const { model, target, plan } = planned(layer, "cpu");
   const sites = [...plan.plan.sites].map(([name, site]): [string, SitePlan] => [
     name,
@@ -122,7 +122,7 @@ test("two terms stay two terms", async () => {
   expect(found.outputs).toBeLessThan(1e-4);
 });
 
-test("an untrained model folds back to what the static edition is, codes and scales", () => {
+test("an untrained model folds back to what the static model is, codes and scales", () => {
   const lowered = (fold: boolean): Model => {
     const { model, target, plan } = planned(layer, "cpu");
     const made = quantizerGraph(model, plan.plan, target, {

@@ -1,4 +1,4 @@
-// Puts a plan's quantizers into a float graph, for training: it starts as exactly what the plan's static edition computes.
+// Puts a plan's quantizers into a float graph, for training: it starts as exactly what the plan's static model computes.
 import type { Node, Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { inferTypes } from "../ops/infer.js";
@@ -61,7 +61,7 @@ export interface QuantizerOptions {
 
 /**
  * Puts quantizers into `model`, whose sites these are, in place. Weights keep what their codes leave as far as the codes stay what they are, so that
- * the first forward pass is that of the static edition. Ranges must have been found; throws WeightNotFiniteError.
+ * the first forward pass is that of the static model. Ranges must have been found; throws WeightNotFiniteError.
  */
 export function addQuantizers(
   model: Model,
@@ -215,7 +215,7 @@ class Builder {
     node.setInput(place.index, result);
   }
 
-  /** Two terms leave so little that there is nothing to learn. A zero point at the lowest code stays: what is never negative needs no other. */
+  /** A second term leave so little that there is nothing to learn. A zero point at the lowest code stays: what is never negative needs no other. */
   #made(
     key: string,
     value: Value,

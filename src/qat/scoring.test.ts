@@ -1,4 +1,4 @@
-// Choosing an edition while it is trained: what labels refuse is passed over, the next best is not.
+// Choosing a quantized model while it is trained: what labels refuse is passed over, the next best is not.
 import { describe, expect, test } from "vitest";
 import type { DataRecord } from "../data/records.js";
 import { KeptAnswers } from "../evaluate/answers.js";
@@ -8,35 +8,39 @@ import { textClassification } from "../tasks/text-classification.js";
 import { beyond, byDivergence, byMetric, fewOf, holdOut, isCloser, HeldRows } from "./scoring.js";
 import type { Scoring } from "../train/run.js";
 
-interface Edition {
+interface QuantizedModel {
   readonly distance: number;
   readonly accuracy: number;
 }
 
-const editions = new Map<Session, Edition>();
-function session(edition: Edition): Session {
+const quantizedModels = new Map<Session, QuantizedModel>();
+function session(quantizedModel: QuantizedModel): Session {
   const made = { inputs: [], outputs: [] } as unknown as Session;
-  editions.set(made, edition);
+  quantizedModels.set(made, quantizedModel);
   return made;
 }
 
-function scoring(metric: string, of: (edition: Edition) => number): Scoring {
+function scoring(metric: string, of: (quantizedModel: QuantizedModel) => number): Scoring {
   const sign = metric === "accuracy" ? 1 : -1;
   return {
     metric,
     better: sign === 1 ? "higher" : "lower",
     digest: metric,
-    score: (own) => Promise.resolve(sign * of(editions.get(own) as Edition)),
+    score: (own) => Promise.resolve(sign * of(quantizedModels.get(own) as QuantizedModel)),
     shown: ({ step, value }) => ({ step, value: sign * value }),
   };
 }
 
 const closeness = scoring("divergence", ({ distance }) => distance);
-const guard = scoring("accuracy", ({ accuracy }) => accuracy);
+const acceptance = scoring("accuracy", ({ accuracy }) => accuracy);
 
-/** Scores of editions in an order that must be the order of their scores, and their distances as they are shown. */
-async function ordered(judge: Scoring | undefined, start: Edition, order: readonly Edition[]) {
-  const { score, shown } = await beyond({ scoring: closeness, guard: judge }, session(start));
+/** Scores of quantized models in an order that must be the order of their scores, and their distances as they are shown. */
+async function ordered(
+  judge: Scoring | undefined,
+  start: QuantizedModel,
+  order: readonly QuantizedModel[],
+) {
+  const { score, shown } = await beyond({ scoring: closeness, acceptance: judge }, session(start));
   const scores = await Promise.all(
     order.map((each) => score(session(each), each === start ? 0 : 1)),
   );
@@ -46,18 +50,26 @@ async function ordered(judge: Scoring | undefined, start: Edition, order: readon
     expect(shown({ step: 1, value: scores[i] as number }).value).toBeCloseTo(distance, 9);
 }
 
-const edition = (distance: number, accuracy: number): Edition => ({ distance, accuracy });
-const start = edition(0.5, 0.9);
+const quantizedModel = (distance: number, accuracy: number): QuantizedModel => ({
+  distance,
+  accuracy,
+});
+const start = quantizedModel(0.5, 0.9);
 
-test("of the editions that are no worse by the labels than the start, the closest counts", async () => {
-  const better = [edition(0.3, 0.9), edition(0.39, 0.95)];
-  const none = [edition(0.6, 0.8), edition(0.2, 0.89)];
-  await ordered(guard, start, [...better, start, ...none]);
+test("of the quantized models that are no worse by the labels than the start, the closest counts", async () => {
+  const better = [quantizedModel(0.3, 0.9), quantizedModel(0.39, 0.95)];
+  const none = [quantizedModel(0.6, 0.8), quantizedModel(0.2, 0.89)];
+  await ordered(acceptance, start, [...better, start, ...none]);
 });
 
 test("what is less than a fifth closer does not count, with labels to judge by and without", async () => {
-  const order = [edition(0.39, 0.9), start, edition(0.51, 1), edition(0.42, 1)];
-  await ordered(guard, start, order);
+  const order = [
+    quantizedModel(0.39, 0.9),
+    start,
+    quantizedModel(0.51, 1),
+    quantizedModel(0.42, 1),
+  ];
+  await ordered(acceptance, start, order);
   await ordered(undefined, start, order);
 });
 

@@ -1,4 +1,4 @@
-// What the edition is chosen by while it is trained: the task's metric on labelled records, or how close it is to the float model where there are no labels.
+// What the quantized model is chosen by while it is trained: the task's metric on labelled records, or how close it is to the float model where there are no labels.
 import type { DataRecord } from "../data/records.js";
 import { DataError } from "../errors.js";
 import { randomFor } from "../math/random.js";
@@ -41,7 +41,7 @@ export interface Measured {
   readonly predictions: readonly unknown[];
 }
 
-/** The records that an edition is chosen by: their rows are made once, and the float model is asked about them once. */
+/** The records that a quantized model is chosen by: their rows are made once, and the float model is asked about them once. */
 export class HeldRows {
   readonly prepared: Prepared;
   readonly #teacher: KeptAnswers;
@@ -170,24 +170,24 @@ export function byDivergence(held: HeldRows): Scoring {
   };
 }
 
-/** What an edition that does not count is scored lower by than any other. */
+/** What a quantized model that does not count is scored lower by than any other. */
 const REFUSED = 1e6;
 
-/** Whether an edition is so much closer than the one before training that it is worth its change of weights. */
+/** Whether a quantized model is so much closer than the one before training that it is worth its change of weights. */
 export function isCloser(distance: number, before: number): boolean {
   return distance <= before * (1 - LEAST_GAIN);
 }
 
 /**
- * `scoring` by closeness, in which an edition does not count that is hardly closer than that of `session`, which is before training, or worse by
- * `guard`, however close.
+ * `scoring` by closeness, in which a quantized model does not count that is hardly closer than that of `session`, which is before training, or worse by
+ * `acceptance`, however close.
  */
 export async function beyond(
-  { scoring, guard }: { readonly scoring: Scoring; readonly guard: Scoring | undefined },
+  { scoring, acceptance }: { readonly scoring: Scoring; readonly acceptance: Scoring | undefined },
   session: Session,
 ): Promise<Scoring> {
   const farthest = await scoring.score(session, 0);
-  const least = await guard?.score(session, 0);
+  const least = await acceptance?.score(session, 0);
   return {
     ...scoring,
     async score(own, step) {
@@ -197,7 +197,7 @@ export async function beyond(
       if (!(value > farthest)) return value;
       const isRefused =
         !isCloser(-value, -farthest) ||
-        (guard !== undefined && !((await guard.score(own, step)) >= (least ?? NaN)));
+        (acceptance !== undefined && !((await acceptance.score(own, step)) >= (least ?? NaN)));
       return isRefused ? value - REFUSED : value;
     },
     shown: ({ step, value }) =>

@@ -1,4 +1,4 @@
-// The float model that an edition learns from: its outputs, and the hidden states that both have.
+// The float model that a quantized model learns from: its outputs, and the hidden states that both have.
 import type { Graph } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import { prepareQuantizers } from "../passes/training.js";

@@ -23,19 +23,19 @@ const form = {
   samples: 128,
 } as const;
 
-async function edition(name: string, options: AnyQuantizeOptions) {
+async function quantizedModel(name: string, options: AnyQuantizeOptions) {
   const output = join(folder, name);
   const { report } = await quantize(demo, ofSomeMode({ ...form, ...options, output }));
   return { snrDb: report.check?.snrDb ?? NaN, first: report.training?.losses[0]?.value ?? NaN };
 }
 
-test("hidden states are learned beside outputs, and bring an edition much closer in few steps", async () => {
-  const { snrDb: before } = await edition("static.onnx", { mode: "static" });
+test("hidden states are learned beside outputs, and bring a quantized model much closer in few steps", async () => {
+  const { snrDb: before } = await quantizedModel("static.onnx", { mode: "static" });
   const qat = { mode: "qat", loss: "distill", batchSize: 16, seed: 1 } as const;
   const few = { ...qat, trainSteps: 1, check: false } as const;
-  const alone = await edition("outputs.onnx", { ...few, hiddenWeight: 0 });
-  const beside = await edition("both.onnx", { ...few, hiddenWeight: 1 });
-  const twice = await edition("twice.onnx", { ...few, hiddenWeight: 2 });
+  const alone = await quantizedModel("outputs.onnx", { ...few, hiddenWeight: 0 });
+  const beside = await quantizedModel("both.onnx", { ...few, hiddenWeight: 1 });
+  const twice = await quantizedModel("twice.onnx", { ...few, hiddenWeight: 2 });
   const [one, two, three] = [alone, beside, twice].map(({ first }) => first) as [
     number,
     number,
@@ -43,6 +43,6 @@ test("hidden states are learned beside outputs, and bring an edition much closer
   ];
   expect(two).toBeGreaterThan(one + 0.001);
   expect(three - two).toBeCloseTo(two - one, 4);
-  const { snrDb: after } = await edition("taught.onnx", { ...qat, trainSteps: 60 });
+  const { snrDb: after } = await quantizedModel("taught.onnx", { ...qat, trainSteps: 60 });
   expect(after).toBeGreaterThan(before + 3);
 }, 300_000);

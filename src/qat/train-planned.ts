@@ -1,4 +1,4 @@
-// Quantization-aware training: a planned edition learns to live with its quantizers, and is lowered as any static one.
+// Quantization-aware training: a planned quantized model learns to live with its quantizers, and is lowered as any static one.
 import type { Model } from "../graph/model.js";
 import { planToJson } from "../quant/plan.js";
 import { findSites } from "../quant/sites.js";
@@ -223,7 +223,7 @@ function optionsFor(
   );
 }
 
-/** The learning rate for an edition whose outputs have this signal-to-noise ratio before it is trained. */
+/** The learning rate for a quantized model whose outputs have this signal-to-noise ratio before it is trained. */
 export function rateFor(snrDb: number): number {
   if (Number.isNaN(snrDb)) return HIGHEST_RATE;
   const rate = HIGHEST_RATE * Math.min(1, 10 ** ((LOUD_DB - snrDb) / 10));
@@ -232,7 +232,7 @@ export function rateFor(snrDb: number): number {
 
 function warningsOf(
   { best, scores, steps }: Trained,
-  { loss, guard, truncated, heldOut }: QatData,
+  { loss, acceptance, truncated, heldOut }: QatData,
   { scoring }: Start,
 ): string[] {
   const [before = NaN, ...after] = scores.map((point) => scoring.shown(point).value ?? NaN);
@@ -241,14 +241,14 @@ function warningsOf(
   const isTaught = loss === "distill" && closest < before;
   const by = !isTaught
     ? start
-    : guard !== undefined && isCloser(closest, before)
-      ? `${guard.metric} fell, though it came closer to the float model`
+    : acceptance !== undefined && isCloser(closest, before)
+      ? `${acceptance.metric} fell, though it came closer to the float model`
       : `${start}, ${closest.toPrecision(4)} at best: hardly closer to the float model`;
   return [
     ...(best === 0 && steps > 0
       ? [
           `Training made it no better by ${heldOut ? "the records that were held out" : "the data of --eval"} (${by}): ` +
-            "what was written is the edition before training, the same as in static mode.",
+            "what was written is the quantized model before training, the same as in static mode.",
         ]
       : []),
     ...(truncated === 0

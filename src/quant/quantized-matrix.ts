@@ -1,4 +1,4 @@
-// An INT8 edition of a constant matrix, made when its bytes are asked for: the plan costs no memory, and writing costs one matrix at a time.
+// An INT8 model of a constant matrix, made when its bytes are asked for: the plan costs no memory, and writing costs one matrix at a time.
 import { WeightNotFiniteError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { lazyTensor, tensorOf, type Tensor } from "../onnx/tensor.js";

@@ -51,7 +51,7 @@ export interface BenchmarkReport {
   readonly command: "benchmark";
   readonly models: readonly BenchmarkedModel[];
   readonly timings: readonly TimingReport[];
-  /** Of the intervals and of the made-up inputs. */
+  /** Of the intervals and of the dummy inputs. */
   readonly seed: number;
   readonly seconds: number;
   /** Highest resident memory of this process, which held all models. */

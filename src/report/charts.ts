@@ -1,7 +1,7 @@
 // Charts as inline SVG. Places are percentages of the width, sizes of letters are not, so that a chart fits a phone and is read there.
 import { html, NOTHING, type Html } from "./html.js";
 
-/** Which colour: of the float model, of its edition, or one of five kinds of part. */
+/** Which colour: of the float model, of its quantized model, or one of five kinds of part. */
 export type Tone = "float" | "int8" | "a" | "b" | "c" | "d" | "e";
 
 export interface Bar {

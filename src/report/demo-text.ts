@@ -36,7 +36,7 @@ export function demoText(report: DemoReport, style: Style): string {
     `${bold("Sentiment of reviews, before and after")}\n`,
     table(COLUMNS, rows, style, "  "),
     "\n",
-    `  ${counted(report.sentences, "sentence")}; both editions agree on ${report.agreement}.\n`,
+    `  ${counted(report.sentences, "sentence")}; both models agree on ${report.agreement}.\n`,
     `  Latency: sentences × tokens, median, ${counted(report.threads, "thread")}.\n`,
     `  Quantized in ${seconds(report.seconds.quantize)}; the whole demo took ${seconds(report.seconds.total)}.\n`,
     sentence === undefined

@@ -45,8 +45,8 @@ export function evaluateText(report: EvaluateReport, style: Style): string {
 
 export function compareText(report: CompareReport, style: Style): string {
   const { bold } = style.colors;
-  const { bytes: size, change, alone, unmatched } = report;
-  const on = report.inputs === "data" ? counted(report.rows, "row") : "made-up inputs";
+  const { bytes: size, change, sensitivity, unmatched } = report;
+  const on = report.inputs === "data" ? counted(report.rows, "row") : "dummy inputs";
   const parts = [
     `${bold(printable(report.candidate))} against ${printable(report.reference)}\n`,
     facts(
@@ -73,8 +73,11 @@ export function compareText(report: CompareReport, style: Style): string {
     parts.push(
       `  ${counted(unmatched.length, "site")} of the reference without a counterpart: ${unmatched.slice(0, 3).map(printable).join(", ")}${unmatched.length > 3 ? ", …" : ""}\n`,
     );
-  if (alone !== undefined)
-    parts.push(`\n${bold("What each site alone does to the outputs")}\n`, siteTable(alone, style));
+  if (sensitivity !== undefined)
+    parts.push(
+      `\n${bold("What each site alone does to the outputs")}\n`,
+      siteTable(sensitivity, style),
+    );
   return parts.join("");
 }
 

@@ -74,7 +74,7 @@ export interface AgreementReport {
   readonly largestDifference?: number;
 }
 
-/** Metrics of the float model and its edition on the same rows: what `quantize --eval` finds, and `compare` where there are labels. */
+/** Metrics of the float model and its quantized model on the same rows: what `quantize --eval` finds, and `compare` where there are labels. */
 export interface ChangeReport {
   readonly task: string;
   readonly data: readonly string[];
@@ -116,7 +116,7 @@ export interface SiteErrorReport {
 }
 
 /** What one site alone, quantized as the plan has it and all others in float, does to the outputs. */
-export interface SiteAloneReport {
+export interface SiteSensitivityReport {
   readonly site: string;
   readonly kind: string;
   readonly shape: readonly number[];
@@ -144,8 +144,8 @@ export interface CompareReport {
   readonly sites: readonly SiteErrorReport[];
   /** Sites of the reference for which the candidate has no counterpart. */
   readonly unmatched: readonly string[];
-  /** With --alone: the largest error first. */
-  readonly alone?: readonly SiteAloneReport[];
+  /** With --sensitivity: the largest error first. */
+  readonly sensitivity?: readonly SiteSensitivityReport[];
   readonly seconds: { readonly load: number; readonly run: number; readonly sites: number };
   readonly warnings: readonly string[];
 }

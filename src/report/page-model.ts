@@ -78,7 +78,7 @@ function gains({ ablation = [], check }: QuantizeReport): Html {
   const all = { label: "all steps", value: whole, text: decibels(whole), tone: "int8" as const };
   return html`<h3>What each step gave</h3>
     ${barChart("Signal-to-noise without each step", [{ bars: [all, ...bars] }])}${htmlTable(
-      "The edition made without each step, on the inputs of the check",
+      "The quantized model made without each step, on the inputs of the check",
       [
         { title: "step", short: true },
         { title: "without it", figures: true },
@@ -124,10 +124,10 @@ function calibrationRows(calibration: CalibrationReport): [string, string][] {
     ["rounding", `${counted(rounded, "weight")} rounded against the covariance of their inputs`],
     ["bias correction", counted(corrected, "bias", "biases")],
     [
-      "two terms",
-      calibration.twoTerms === 0
+      "a second term",
+      calibration.secondTerms === 0
         ? ""
-        : `${counted(calibration.twoTerms, "activation")} in nearly 16 bits, as two INT8 tensors`,
+        : `${counted(calibration.secondTerms, "activation")} in nearly 16 bits, as two INT8 tensors`,
     ],
   ];
 }

@@ -54,7 +54,7 @@ function aboutQat(training: QatReport): string {
   const isEven = first?.value === after?.value;
   const kept =
     best === 0
-      ? `No evaluation on ${by} was so much better than before (${metric} ${score(first)}) that it counts: the edition is that of static mode.`
+      ? `No evaluation on ${by} was so much better than before (${metric} ${score(first)}) that it counts: the quantized model is that of static mode.`
       : `By ${by}, ${metric} ${isEven ? `stayed at ${score(first)}, closest to the float model` : `went from ${score(first)} to ${score(after)}`} at step ${grouped(best)}, which was kept.`;
   return `With quantizers in place, ${counted(steps, "step")}${early} on ${LEARNED[loss]} of ${counted(rows, "row")}; learning rate ${training.rate.toExponential(1)}, ${seconds(training.seconds)}. ${kept}`;
 }

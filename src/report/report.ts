@@ -25,7 +25,7 @@ export interface CheckReport {
   readonly inputs: "synthetic" | "data";
   /** batch × length of the inputs; of data, how many rows. */
   readonly shapes: readonly string[];
-  /** Per output, the lowest over all made-up inputs, or that of all rows of data together; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. */
+  /** Per output, the lowest over all dummy inputs, or that of all rows of data together; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. */
   readonly outputs: readonly {
     readonly name: string;
     readonly snrDb?: number;
@@ -108,7 +108,7 @@ export interface CalibrateReport {
   readonly warnings: readonly string[];
 }
 
-/** What a static edition was calibrated with. */
+/** What a static model was calibrated with. */
 export interface CalibrationReport {
   /** Rows that were run; absent where statistics were given. */
   readonly rows?: number;
@@ -121,8 +121,8 @@ export interface CalibrationReport {
   /** Weights that were rounded against the covariance of their inputs, and biases that were corrected. */
   readonly rounded: number;
   readonly corrected: number;
-  /** Activations that are written as two terms. */
-  readonly twoTerms: number;
+  /** Activations that are written as a second term. */
+  readonly secondTerms: number;
   readonly seconds: number;
 }
 
@@ -197,8 +197,8 @@ export interface ExportTritonReport {
   readonly warnings: readonly string[];
 }
 
-/** One edition of the demo's model. */
-export interface EditionReport {
+/** One quantized model of the demo's model. */
+export interface QuantizedModelReport {
   readonly bytes: number;
   /** Sentences whose label it finds, of `DemoReport.sentences`. */
   readonly correct: number;
@@ -207,7 +207,7 @@ export interface EditionReport {
   readonly latency: readonly number[];
 }
 
-/** What an edition says of the user's sentence. */
+/** What a quantized model says of the user's sentence. */
 export interface OpinionReport {
   readonly label: string;
   /** Of that label, 0…1. */
@@ -224,13 +224,13 @@ export interface DemoReport {
   readonly command: "demo";
   readonly model: string;
   readonly sentences: number;
-  /** Sentences that both editions give the same label. */
+  /** Sentences that both models give the same label. */
   readonly agreement: number;
   /** batch × length of the timed runs. */
   readonly shapes: readonly string[];
   readonly threads: number;
-  readonly float: EditionReport;
-  readonly quantized: EditionReport;
+  readonly float: QuantizedModelReport;
+  readonly quantized: QuantizedModelReport;
   readonly sentence?:
     | {
         readonly text: string;

@@ -7,10 +7,15 @@ export interface PartReport {
   readonly bytesAfter: number;
 }
 
-/** The edition made without one of its steps. */
+/** The quantized model made without one of its steps. */
 export interface AblationReport {
-  readonly step: "outlier channels" | "smoothing" | "rounding" | "bias correction" | "two terms";
-  /** Its lowest signal-to-noise ratio in the check, dB: of the edition itself it is `check.snrDb`. */
+  readonly step:
+    | "outlier channels"
+    | "smoothing"
+    | "rounding"
+    | "bias correction"
+    | "a second term";
+  /** Its lowest signal-to-noise ratio in the check, dB: of the quantized model itself it is `check.snrDb`. */
   readonly withoutSnrDb: number;
 }
 

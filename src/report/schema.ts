@@ -51,7 +51,7 @@ const calibration = v.object({
   activations: count,
   rounded: count,
   corrected: count,
-  twoTerms: count,
+  secondTerms: count,
   seconds: finite,
 });
 
@@ -66,7 +66,13 @@ const part = v.object({
 });
 
 const step = v.object({
-  step: v.picklist(["outlier channels", "smoothing", "rounding", "bias correction", "two terms"]),
+  step: v.picklist([
+    "outlier channels",
+    "smoothing",
+    "rounding",
+    "bias correction",
+    "a second term",
+  ]),
   withoutSnrDb: decibels,
 });
 
@@ -265,7 +271,7 @@ const compare = v.object({
   change: v.exactOptional(change),
   sites: v.array(siteError),
   unmatched: v.array(v.string()),
-  alone: v.exactOptional(
+  sensitivity: v.exactOptional(
     v.array(
       v.object({
         site: v.string(),

@@ -196,7 +196,7 @@ describe("what the commands print", () => {
     `);
   });
 
-  test("demo: both editions side by side", () => {
+  test("demo: both models side by side", () => {
     expect(`\n${demoText(demo, plain)}`).toMatchInlineSnapshot(`
       "
       Sentiment of reviews, before and after
@@ -206,7 +206,7 @@ describe("what the commands print", () => {
         latency 1 × 17   2.22 ms  0.96 ms  2.31× as fast
         latency 32 × 17  76.8 ms  25.6 ms  3.00× as fast
 
-        1,000 sentences; both editions agree on 998.
+        1,000 sentences; both models agree on 998.
         Latency: sentences × tokens, median, 1 thread.
         Quantized in 0.23 s; the whole demo took 10.1 s.
 
@@ -215,7 +215,7 @@ describe("what the commands print", () => {
     `);
   });
 
-  test("demo with a sentence: what both editions say of it", () => {
+  test("demo with a sentence: what both models say of it", () => {
     const sentence = {
       text: "The soup was anything but cold.",
       float: { label: "positive", probability: 0.523 },

@@ -129,12 +129,12 @@ export function calibrateText(report: CalibrateReport, style: Style): string {
 
 function improvements(calibration: CalibrationReport | undefined): string {
   if (calibration === undefined) return "";
-  const { smoothed, rounded, corrected, twoTerms } = calibration;
+  const { smoothed, rounded, corrected, secondTerms } = calibration;
   const parts: readonly (readonly [count: number, one: string, done: string, many?: string])[] = [
     [smoothed, "activation", "smoothed"],
     [rounded, "weight", "rounded on data"],
     [corrected, "bias", "corrected", "biases"],
-    [twoTerms, "activation", "in two terms"],
+    [secondTerms, "activation", "in a second term"],
   ];
   return parts
     .filter(([count]) => count > 0)

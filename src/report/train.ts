@@ -10,7 +10,7 @@ export interface CurvePointReport {
   readonly value: number | null;
 }
 
-/** What quantization-aware training did to an edition. */
+/** What quantization-aware training did to a quantized model. */
 export interface QatReport {
   /** By labels, by what the float model says, or by both. */
   readonly loss: "task" | "distill" | "both";
@@ -28,7 +28,7 @@ export interface QatReport {
   readonly parameters: number;
   readonly steps: number;
   readonly stopped: "done" | "early";
-  /** The update that was written; 0: the edition before training. */
+  /** The update that was written; 0: the quantized model before training. */
   readonly best: number;
   readonly resumed: number;
   readonly losses: readonly CurvePointReport[];

@@ -36,7 +36,7 @@ export const cpu: Target = {
   modes: ["dynamic", "static", "qat"],
   runsInHost: true,
   weightForms: WEIGHT_FORMS,
-  twoTerms: true,
+  secondTerms: true,
   rewrites: ["gelu", "nan-guard", "residual"],
   choices: { attention: ["none", "values", "all"] },
   opset: { dynamic: 11, static: 13, qat: 13 },

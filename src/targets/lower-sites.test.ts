@@ -94,12 +94,12 @@ const forms: Record<string, { build: (b: Builder) => void; least: number }> = {
 };
 
 /** Signal-to-noise ratio of y, dB. */
-async function ratioTo(model: Model, edition: Model): Promise<number> {
+async function ratioTo(model: Model, quantizedModel: Model): Promise<number> {
   const dims = model.graph.inputs[0]?.shape?.map((d) => (typeof d === "number" ? d : 3)) ?? [];
   const feeds = { x: floats(dims, 7) };
   const [want, got] = [
     await runModel(bytesOf(model), feeds),
-    await runModel(bytesOf(edition), feeds),
+    await runModel(bytesOf(quantizedModel), feeds),
   ];
   const [y, z] = [want["y"], got["y"]];
   if (y === undefined || z === undefined) throw new Error("no output");
@@ -249,9 +249,9 @@ test.each(["dynamic", "static"] as const)(
       const sum = b.op("sum", "Add", [product, half(b.float("c", [...noise(32, 2)]))]);
       b.output(b.op("y", "Cast", [sum], { to: 1 }));
     });
-    const edition = lowered(model, { ...beforehand, mode });
-    expect(await integerKernels(bytesOf(edition))).toHaveLength(1);
-    expect(await ratioTo(model, edition)).toBeGreaterThan(33);
+    const quantizedModel = lowered(model, { ...beforehand, mode });
+    expect(await integerKernels(bytesOf(quantizedModel))).toHaveLength(1);
+    expect(await ratioTo(model, quantizedModel)).toBeGreaterThan(33);
   },
 );
 
@@ -272,9 +272,9 @@ describe("the static form", () => {
 
   test.each(Object.entries(forms))("of %s computes what the float layer does", async (_, form) => {
     const model = buildModel(form.build);
-    const edition = lowered(model, beforehand);
-    expect(await ratioTo(model, edition)).toBeGreaterThan(form.least - 2);
-    expect([...edition.graph.nodes()].map(({ op }) => op)).not.toContain("MatMul");
+    const quantizedModel = lowered(model, beforehand);
+    expect(await ratioTo(model, quantizedModel)).toBeGreaterThan(form.least - 2);
+    expect([...quantizedModel.graph.nodes()].map(({ op }) => op)).not.toContain("MatMul");
   });
 
   test.each(["dims that are all known", "Relu behind"])(
@@ -289,9 +289,9 @@ describe("the static form", () => {
             : b.op("y", "Add", [product, b.float("c", [...noise(32, 2)])]),
         );
       });
-      const edition = lowered(model, beforehand);
-      expect(await integerKernels(bytesOf(edition))).toEqual(["MatMulIntegerToFloat"]);
-      expect(await ratioTo(model, edition)).toBeGreaterThan(30);
+      const quantizedModel = lowered(model, beforehand);
+      expect(await integerKernels(bytesOf(quantizedModel))).toEqual(["MatMulIntegerToFloat"]);
+      expect(await ratioTo(model, quantizedModel)).toBeGreaterThan(30);
     },
   );
 
@@ -303,15 +303,15 @@ describe("the static form", () => {
         b.output(b.op(name, "Add", [product, b.float(`${name}.bias`, [...noise(16, i)])]));
       }
     });
-    const edition = lowered(model, beforehand);
-    const ops = [...edition.graph.nodes()].map((node) => node.op);
+    const quantizedModel = lowered(model, beforehand);
+    const ops = [...quantizedModel.graph.nodes()].map((node) => node.op);
     expect(ops.filter((op) => op === "QuantizeLinear")).toHaveLength(1);
     const named = (of: Model) => lintCpu(of).map(({ name }) => name);
-    expect(named(edition)).toEqual(["query", "key", "value"]);
-    expect(named(edition)).toEqual(named(model));
+    expect(named(quantizedModel)).toEqual(["query", "key", "value"]);
+    expect(named(quantizedModel)).toEqual(named(model));
   });
 
-  test("of two terms has the bias once, and is much closer", async () => {
+  test("of a second term has the bias once, and is much closer", async () => {
     const model = buildModel(layer);
     const one = lowered(model, beforehand);
     const activation = {

@@ -17,10 +17,10 @@ import { openvino } from "./openvino.js";
 function lowered(
   model: Model,
   given: GivenChoices = {},
-): { edition: Model; sites: readonly SiteReport[] } {
-  const edition = importModel(decodeModel(bytesOf(model)));
+): { quantizedModel: Model; sites: readonly SiteReport[] } {
+  const quantizedModel = importModel(decodeModel(bytesOf(model)));
   const choices = choose(openvino, "static", given);
-  const { sites, plan, reports } = planModel(edition, openvino, {
+  const { sites, plan, reports } = planModel(quantizedModel, openvino, {
     ...choices,
     mode: "static",
     reduceRange: false,
@@ -29,10 +29,10 @@ function lowered(
     exclude: [],
     rangeOf: () => ({ min: -3, max: 2 }),
   });
-  lowerPlan(edition, sites, plan, openvino, choices);
-  inferTypes(edition);
-  verify(edition);
-  return { edition, sites: reports };
+  lowerPlan(quantizedModel, sites, plan, openvino, choices);
+  inferTypes(quantizedModel);
+  verify(quantizedModel);
+  return { quantizedModel, sites: reports };
 }
 
 function matrix(b: Builder, name: string, rows: number, cols: number, seed = 1) {
@@ -73,15 +73,15 @@ describe("attention in OpenVINO's form", () => {
     { attention: "all", products: 3, least: 15 },
   ] as const)("$attention", async ({ products, least, ...given }) => {
     const model = buildModel(attention);
-    const { edition, sites } = lowered(model, given);
+    const { quantizedModel, sites } = lowered(model, given);
     const ran = sites.filter((site) => site.kind === "attention" && site.runs === "int8");
     expect(ran).toHaveLength(products);
-    const said = openvinoViolations(edition);
+    const said = openvinoViolations(quantizedModel);
     // The mask is an input, so nothing proves that the guard never fires; in front of integers it stays.
     expect(said.filter((what) => !what.startsWith("IsNaN"))).toEqual([]);
     const [expected, got] = [
       await runModel(bytesOf(model), feeds),
-      await runModel(bytesOf(edition), feeds),
+      await runModel(bytesOf(quantizedModel), feeds),
     ];
     const [y, other] = [expected["y"], got["y"]];
     if (y === undefined || other === undefined) throw new Error("no output");
@@ -89,8 +89,8 @@ describe("attention in OpenVINO's form", () => {
   });
 
   test("has probabilities over [0, 1] without a zero point, values symmetric", () => {
-    const { edition } = lowered(buildModel(attention), { attention: "values" });
-    const product = edition.graph.value("context")?.producer;
+    const { quantizedModel } = lowered(buildModel(attention), { attention: "values" });
+    const product = quantizedModel.graph.value("context")?.producer;
     const constants = [0, 1].map((i) => {
       const [, scale, zero] = product?.input(i)?.producer?.inputs ?? [];
       const step = new Float32Array(
@@ -111,16 +111,16 @@ describe("attention in OpenVINO's form", () => {
 });
 
 test("the checker finds a Convert at the end of a constant path, and products with a zero point", () => {
-  const { edition } = lowered(buildModel(attention), { attention: "all" });
-  const { graph } = edition;
+  const { quantizedModel } = lowered(buildModel(attention), { attention: "all" });
+  const { graph } = quantizedModel;
   const codes = graph.addInitializer("codes", tensorOf("int8", [2], Int8Array.of(1, 2)));
   const cast = graph.addNode({ op: "Cast", inputs: [codes], attributes: { to: 1 } }).output();
   graph.addOutput(cast);
   const product = graph.value("scores")?.producer;
   const q = product?.input(0)?.producer;
   q?.setInput(2, graph.addInitializer("z", tensorOf("int8", [], Int8Array.of(5))));
-  inferTypes(edition);
-  const said = openvinoViolations(edition).join("\n");
+  inferTypes(quantizedModel);
+  const said = openvinoViolations(quantizedModel).join("\n");
   expect(said).toMatch(/ends a constant INT8 path/);
   expect(said).toMatch(/activations with a zero point/);
 });

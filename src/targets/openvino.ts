@@ -13,7 +13,7 @@ export const openvino: Target = {
   about: "OpenVINO on x86-64 CPUs",
   modes: ["static", "qat"],
   weightForms: ["int8"],
-  twoTerms: true,
+  secondTerms: true,
   rewrites: ["gelu", "nan-guard"],
   choices: { attention: ["none", "values", "all"] },
   opset: { static: 13, qat: 13 },

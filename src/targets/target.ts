@@ -77,7 +77,7 @@ export type Fate =
   | { readonly runs: "stored"; readonly reason: string }
   | { readonly runs: "float"; readonly reason: string };
 
-export interface WrittenEdition {
+export interface WrittenModel {
   readonly path: string;
   readonly inputs: readonly Value[];
   /** Tokens of a row at most, where the model's tables end. */
@@ -92,10 +92,10 @@ export interface Target {
   /** One line for people. */
   readonly about: string;
   readonly modes: readonly Mode[];
-  /** Whether its editions run as they are checked: on a CPU like this one, in the same runtime. */
+  /** Whether its quantized models run as they are checked: on a CPU like this one, in the same runtime. */
   readonly runsInHost?: boolean;
-  /** Whether an activation may be written as two terms. */
-  readonly twoTerms: boolean;
+  /** Whether an activation may be written as a second term. */
+  readonly secondTerms: boolean;
   /** Forms of weights that it writes. */
   readonly weightForms: readonly WeightForm[];
   readonly rewrites: readonly Rewrite[];
@@ -114,5 +114,5 @@ export interface Target {
   /** Writes the plan into the graph. Weights are read when the result is written, one at a time. */
   lower(model: Model, sites: readonly Site[], plan: Plan, weights?: RoundedWeights): void;
   /** The command that makes what the runtime loads out of the file, where it does not load the file itself. */
-  command?(edition: WrittenEdition): string;
+  command?(quantizedModel: WrittenModel): string;
 }

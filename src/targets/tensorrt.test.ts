@@ -43,14 +43,14 @@ describe("a layer for TensorRT", () => {
   ];
   test.each(forms)("keeps all rules and runs with $given", async ({ given, expected, ...form }) => {
     const model = buildModel(layer);
-    const edition = lowered(model, given);
-    expect(violations(edition, expected)).toEqual([]);
-    const ops = [...edition.graph.nodes()].map(({ op }) => op);
+    const quantizedModel = lowered(model, given);
+    expect(violations(quantizedModel, expected)).toEqual([]);
+    const ops = [...quantizedModel.graph.nodes()].map(({ op }) => op);
     expect(ops.filter((op) => op === "QuantizeLinear")).toHaveLength(form.pairs);
     for (const length of [1, 7]) {
       const [float, got] = [
         await runModel(bytesOf(model), feeds(length)),
-        await runModel(bytesOf(edition), feeds(length)),
+        await runModel(bytesOf(quantizedModel), feeds(length)),
       ];
       for (const [name, tensor] of Object.entries(float))
         expect(snr(tensor, got[name] ?? tensor)).toBeGreaterThan(form.least);

@@ -18,7 +18,7 @@ export const tensorrt: Target = {
   about: "TensorRT on Nvidia GPUs, as explicit Q/DQ",
   modes: ["static", "qat"],
   weightForms: ["int8"],
-  twoTerms: false,
+  secondTerms: false,
   rewrites: ["nan-guard", "attention-scale"],
   choices: { attention: ["none", "all"], residual: ["skip", "none", "both"], fp16: true },
   opset: { static: 13, qat: 13 },

@@ -36,7 +36,7 @@ const EXAMPLES: Readonly<Record<string, number | boolean | string | undefined>> 
   BYTES: "text",
 };
 
-/** A request of the KServe protocol with made-up values; the model's configuration is asked for where such a request would be no line. */
+/** A request of the KServe protocol with dummy values; the model's configuration is asked for where such a request would be no line. */
 export function requestCommand({ name }: Serving, inputs: readonly TritonTensor[]): string {
   const model = `${ADDRESS}/v2/models/${name}`;
   const tensors = inputs.map(({ name: input, requestType, dims }) => {

@@ -18,7 +18,7 @@ interface Backend {
 const CPU: Backend = { backend: "onnxruntime", instances: "KIND_CPU" };
 const BACKENDS: Readonly<Record<TargetName, Backend>> = {
   cpu: CPU,
-  // The web edition holds the operators of onnxruntime's CPU edition.
+  // The model for web holds the operators of the one for cpu.
   web: CPU,
   openvino: { backend: "openvino", instances: "KIND_CPU", namesFile: true },
   tensorrt: { backend: "onnxruntime", instances: "KIND_GPU", accelerator: "tensorrt" },

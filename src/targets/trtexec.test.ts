@@ -13,7 +13,7 @@ test("free dims get a smallest, a usual and a largest size, the length as far as
       "--optShapes=ids:8x100,pixels:8x3x224x224 --maxShapes=ids:32x100,pixels:32x3x224x224",
   ));
 
-test("an FP16 edition is strongly typed; fixed shapes need no profile; paths are one word", () => {
+test("an FP16 model is strongly typed; fixed shapes need no profile; paths are one word", () => {
   const fixed = buildModel((b) => void b.input("x", [1, 16])).graph.inputs;
   expect(
     trtexecCommand({ path: "my model's.onnx", inputs: fixed, maxLength: undefined, fp16: true }),

@@ -1,6 +1,6 @@
-// The trtexec command that builds an engine from a written edition, for people to run where the GPU is.
+// The trtexec command that builds an engine from a written model, for people to run where the GPU is.
 import type { Dim, Value } from "../graph/graph.js";
-import type { WrittenEdition } from "./target.js";
+import type { WrittenModel } from "./target.js";
 
 /** Sizes of free dims: the smallest, the one that is tuned for, the largest. */
 const BATCH = [1, 8, 32];
@@ -8,7 +8,7 @@ const LENGTH = [1, 128, 512];
 const PROFILES = ["minShapes", "optShapes", "maxShapes"];
 
 /**
- * One line for a shell. Free first dims are taken for the batch, other free dims for the length. FP16 editions are strongly typed: all that is not quantized has its
+ * One line for a shell. Free first dims are taken for the batch, other free dims for the length. FP16 models are strongly typed: all that is not quantized has its
  * type in the file; in others TensorRT chooses FP16 where that is faster.
  */
 export function trtexecCommand({
@@ -17,7 +17,7 @@ export function trtexecCommand({
   maxLength = Infinity,
   maxBatch,
   fp16,
-}: WrittenEdition): string {
+}: WrittenModel): string {
   const profiles = shapeProfiles(inputs, { maxLength, maxBatch }).map(
     (shapes, i) => `--${PROFILES[i]}=${shapes}`,
   );

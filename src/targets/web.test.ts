@@ -38,7 +38,7 @@ function linear(
   return b.op(`${name}.y`, "Add", [product, b.float(`${name}.bias`, [...noise(n, 5)])]);
 }
 
-function edition(model: Model, mode: Mode, weights: WeightForm = "int8"): Uint8Array {
+function quantizedModel(model: Model, mode: Mode, weights: WeightForm = "int8"): Uint8Array {
   const copy = importModel(decodeModel(bytesOf(model)));
   const { sites, plan } = planModel(copy, web, {
     mode,
@@ -72,7 +72,7 @@ function ids(batch: number, length: number): Tensor {
   return tensorOf("int64", [batch, length], BigInt64Array.from(values));
 }
 
-describe.each<Mode>(["dynamic", "static"])("the %s edition in onnxruntime-web", (mode) => {
+describe.each<Mode>(["dynamic", "static"])("the %s quantized model in onnxruntime-web", (mode) => {
   test.each([
     [1, 5],
     [3, 17],
@@ -80,7 +80,7 @@ describe.each<Mode>(["dynamic", "static"])("the %s edition in onnxruntime-web", 
     "is near the float model, and equal to onnxruntime-node but for rounding, at %i × %i",
     async (batch, length) => {
       const feeds = { ids: ids(batch, length) };
-      const model = edition(block, mode);
+      const model = quantizedModel(block, mode);
       const got = (await inWeb(model, feeds))["y"]!;
       expect(snr((await runModel(bytesOf(block), feeds))["y"]!, got)).toBeGreaterThan(28);
       expect(snr((await runModel(model, feeds))["y"]!, got)).toBeGreaterThan(45);
@@ -93,7 +93,7 @@ test.each([
   ["int8-only", 28],
 ] as const)("%s weights run there as in onnxruntime-node", async (weights, decibels) => {
   const feeds = { ids: ids(3, 17) };
-  const model = edition(block, "dynamic", weights);
+  const model = quantizedModel(block, "dynamic", weights);
   const got = (await inWeb(model, feeds))["y"]!;
   expect(snr((await runModel(bytesOf(block), feeds))["y"]!, got)).toBeGreaterThan(decibels);
   expect(snr((await runModel(model, feeds))["y"]!, got)).toBeGreaterThan(35);

@@ -1,5 +1,5 @@
 // A second run over the sample, of a few layers at a time so that memory stays bounded: means and covariances of activations as they will be quantized.
-import { batchMaskOf, detectMask, type Masked } from "../../calibrate/taps.js";
+import { batchMaskOf, detectMask, type Masked } from "../../calibrate/observers.js";
 import type { RunBatch } from "../../data/run-batches.js";
 import type { Value } from "../../graph/graph.js";
 import { emit } from "../../graph/match.js";
@@ -15,7 +15,7 @@ import type { Run } from "../../host/run.js";
 import { withTemporarySession } from "../../host/sessions.js";
 
 /** Of all activations of a group together, each row [K] of them. */
-export interface Moments {
+export interface GramMatrices {
   readonly rows: number;
   /** Σ x [K], before quantization. */
   readonly exact: Float64Array;
@@ -25,7 +25,7 @@ export interface Moments {
   readonly gram: Float32Array;
 }
 
-export interface MomentsOptions {
+export interface GramOptions {
   /** How an activation is quantized, its range found beforehand; undefined where it is taken as it is. */
   readonly specOf: (activation: Value) => ActivationSpec | undefined;
   readonly batches: Iterable<RunBatch>;
@@ -35,20 +35,20 @@ export interface MomentsOptions {
 }
 
 /** Runs the part of `model` that these groups need. Throws RuntimeFailedError, and the reason of an abort. */
-export function momentsOf(
+export function gramMatricesOf(
   { host, file }: Run,
   model: Model,
   groups: readonly Group[],
-  options: MomentsOptions,
-): Promise<Moments[]> {
-  const { copy, taps } = tapped(model, groups, options.specOf);
+  options: GramOptions,
+): Promise<GramMatrices[]> {
+  const { copy, observers } = observed(model, groups, options.specOf);
   return withTemporarySession(host, copy, file.external, (session) =>
-    collect(session, taps, options),
+    collect(session, observers, options),
   );
 }
 
 /** An activation of a group as an output of the copy. */
-interface Tap {
+interface Observer {
   readonly output: string;
   /** The same before it is quantized; absent where it is taken as it is. */
   readonly exact: string | undefined;
@@ -56,30 +56,30 @@ interface Tap {
 }
 
 /** A copy that computes the groups' activations, quantized and back, and nothing else. */
-function tapped(
+function observed(
   model: Model,
   groups: readonly Group[],
-  specOf: MomentsOptions["specOf"],
-): { copy: Model; taps: Tap[][] } {
+  specOf: GramOptions["specOf"],
+): { copy: Model; observers: Observer[][] } {
   const copy = copyOf(model);
   const { graph } = copy;
   graph.truncateOutputs(0);
   const mask = maskInput(graph);
-  const taps = groups.map(({ activations }) =>
-    activations.map((activation): Tap => {
+  const observers = groups.map(({ activations }) =>
+    activations.map((activation): Observer => {
       const value = graph.value(activation.name);
       const [reader] = value?.consumers() ?? [];
       if (value === undefined || !reader)
         throw new Error(`internal: the copy has no activation "${activation.name}"`);
       const spec = specOf(activation);
-      const tap = (output: Value): string => {
+      const observer = (output: Value): string => {
         output.dtype = "float32";
         output.shape = value.shape;
         graph.addOutput(output);
         return output.name;
       };
-      const exact = tap(emit(reader, "Identity", [value]));
-      const output = spec === undefined ? undefined : tap(fakeQuantized(copy, value, spec));
+      const exact = observer(emit(reader, "Identity", [value]));
+      const output = spec === undefined ? undefined : observer(fakeQuantized(copy, value, spec));
       const masked = detectMask(value.shape, mask?.shape);
       return output === undefined
         ? { output: exact, exact: undefined, masked }
@@ -87,20 +87,20 @@ function tapped(
     }),
   );
   removeDead(copy);
-  return { copy, taps };
+  return { copy, observers };
 }
 
 async function collect(
   session: Session,
-  taps: readonly (readonly Tap[])[],
-  { batches, products, onBatch, signal }: MomentsOptions,
-): Promise<Moments[]> {
+  observers: readonly (readonly Observer[])[],
+  { batches, products, onBatch, signal }: GramOptions,
+): Promise<GramMatrices[]> {
   const sums = new Map<number, GroupSums>();
   for (const { feeds, mask } of batches) {
     signal?.throwIfAborted();
     const results = await session.run(feeds);
     const batchMask = batchMaskOf(mask, feeds);
-    for (const [g, group] of taps.entries())
+    for (const [g, group] of observers.entries())
       for (const { output, exact, masked } of group) {
         const { data, dims } = floatsIn(results, output);
         const before = exact === undefined ? undefined : floatsIn(results, exact).data;
@@ -112,7 +112,7 @@ async function collect(
     onBatch();
   }
   const none = new Float64Array();
-  return taps.map(
+  return observers.map(
     (_, g) =>
       sums.get(g)?.moments ?? { rows: 0, exact: none, sums: none, gram: new Float32Array() },
   );
@@ -144,7 +144,7 @@ class GroupSums {
     this.#spare = new Float32Array(cols * cols);
   }
 
-  get moments(): Moments {
+  get moments(): GramMatrices {
     return { rows: this.#rows, exact: this.#exact, sums: this.#sums, gram: this.#gram };
   }
 

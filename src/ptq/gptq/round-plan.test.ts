@@ -66,15 +66,15 @@ beforeAll(() => {
 });
 
 let count = 0;
-async function edition(options: AnyQuantizeOptions = {}) {
-  const output = at(`edition${count++}.onnx`);
+async function quantizedModel(options: AnyQuantizeOptions = {}) {
+  const output = at(`quantized${count++}.onnx`);
   const data = at("data.jsonl");
   const settings = { mode: "static", data, output, check: false, embeddings: false } as const;
   const { report } = await quantize(at("model.onnx"), ofSomeMode({ ...settings, ...options }));
   return { output, report };
 }
 
-/** Noise power of an edition over rows that calibration did not see. */
+/** Noise power of a quantized model over rows that calibration did not see. */
 async function noiseOf(path: string): Promise<number> {
   const sessions = [await ortNode.load(at("model.onnx")), await ortNode.load(path)];
   let noisePower = 0;
@@ -96,15 +96,15 @@ describe("rounding against covariances", () => {
   test("makes less noise than rounding to the nearest, and is counted in the report", async () => {
     // With nearly exact activations, so that what weights do is seen.
     const options = { accuracy: "high", extraProducts: 1, correct: false, smooth: false } as const;
-    const nearest = await edition({ ...options, round: false });
-    const rounded = await edition(options);
+    const nearest = await quantizedModel({ ...options, round: false });
+    const rounded = await quantizedModel(options);
     expect(nearest.report.calibration).toMatchObject({ rounded: 0, corrected: 0 });
     expect(rounded.report.calibration).toMatchObject({ rounded: 2, corrected: 0 });
     expect(await noiseOf(rounded.output)).toBeLessThan(0.6 * (await noiseOf(nearest.output)));
   });
 
   test("a weight that two layers share stays one initializer", async () => {
-    const { output } = await edition();
+    const { output } = await quantizedModel();
     const { graph } = importModel(decodeModel(readFileSync(output)));
     const codes = [...graph.initializers()].filter(
       (value) => value.tensor?.dtype === "int8" && value.tensor.dims.join() === `${WIDTH},${WIDTH}`,
@@ -113,8 +113,8 @@ describe("rounding against covariances", () => {
   });
 
   test("the same data gives the same bytes, and padding changes nothing", async () => {
-    const [once, again] = [await edition(), await edition()];
-    const padded = await edition({ data: at("padded.jsonl") });
+    const [once, again] = [await quantizedModel(), await quantizedModel()];
+    const padded = await quantizedModel({ data: at("padded.jsonl") });
     const bytes = readFileSync(once.output);
     expect(readFileSync(again.output).equals(bytes)).toBe(true);
     expect(await noiseOf(padded.output)).toBeCloseTo(await noiseOf(once.output), 3);
@@ -122,7 +122,7 @@ describe("rounding against covariances", () => {
 
   test("with statistics alone weights are rounded to the nearest, which is said", async () => {
     await calibrate(at("model.onnx"), { data: at("data.jsonl"), output: at("stats.json") });
-    const { report } = await edition({ data: undefined, stats: at("stats.json") });
+    const { report } = await quantizedModel({ data: undefined, stats: at("stats.json") });
     expect(report.calibration).toMatchObject({ rounded: 0 });
     expect(report.warnings.join()).toMatch(/rounded to the nearest/);
   });
@@ -149,8 +149,8 @@ describe("bias correction", () => {
       await coded.release();
       return sums.reduce((total, v) => total + v * v, 0);
     };
-    const without = await edition({ round: false, correct: false });
-    const corrected = await edition({ round: false });
+    const without = await quantizedModel({ round: false, correct: false });
+    const corrected = await quantizedModel({ round: false });
     expect(corrected.report.calibration).toMatchObject({ corrected: 1 });
     expect(await meanError(corrected.output)).toBeLessThan(await meanError(without.output));
   });
@@ -192,32 +192,32 @@ describe("bias correction", () => {
     writeFileSync(at("few.jsonl"), few.join("\n"));
     await calibrate(at("model.onnx"), { data: at("data.jsonl"), output: at("other.json") });
     const options = { stats: at("other.json"), data: at("few.jsonl") };
-    const without = await edition({ ...options, correct: false });
-    const corrected = await edition(options);
+    const without = await quantizedModel({ ...options, correct: false });
+    const corrected = await quantizedModel(options);
     expect(await noiseOf(corrected.output)).toBeLessThan(1.5 * (await noiseOf(without.output)));
   });
 });
 
-describe("two terms", () => {
+describe("a second term", () => {
   test("make less noise, for as many products as they may", async () => {
-    const plain = await edition();
-    const high = await edition({ accuracy: "high", extraProducts: 1 });
-    expect(high.report.calibration?.twoTerms).toBe(3);
+    const plain = await quantizedModel();
+    const high = await quantizedModel({ accuracy: "high", extraProducts: 1 });
+    expect(high.report.calibration?.secondTerms).toBe(3);
     expect(await noiseOf(high.output)).toBeLessThan(await noiseOf(plain.output));
-    const none = await edition({ accuracy: "high", extraProducts: 0 });
-    expect(none.report.calibration?.twoTerms).toBe(0);
+    const none = await quantizedModel({ accuracy: "high", extraProducts: 0 });
+    expect(none.report.calibration?.secondTerms).toBe(0);
     expect(readFileSync(none.output).equals(readFileSync(plain.output))).toBe(true);
   });
 
   test("are refused where there is no such form, or nothing to measure on", async () => {
     for (const other of [{ target: "tensorrt" }, { mode: "dynamic" }] as const)
-      await expect(edition({ accuracy: "high", ...other })).rejects.toThrow(OptionError);
+      await expect(quantizedModel({ accuracy: "high", ...other })).rejects.toThrow(OptionError);
     await calibrate(at("model.onnx"), {
       data: at("data.jsonl"),
       output: at("stats.json"),
       force: true,
     });
     const stats = { data: undefined, stats: at("stats.json") };
-    await expect(edition({ accuracy: "high", ...stats })).rejects.toThrow(OptionError);
+    await expect(quantizedModel({ accuracy: "high", ...stats })).rejects.toThrow(OptionError);
   });
 });

@@ -18,7 +18,7 @@ import type { OnProgress } from "../../report/progress.js";
 import { runtimeProducts } from "../../runtime/products.js";
 import type { Run } from "../../host/run.js";
 import { MOST_BYTES, MOST_TOKENS } from "./defaults.js";
-import { momentsOf, type Moments } from "./gram.js";
+import { gramMatricesOf, type GramMatrices } from "./gram.js";
 import type { Means } from "../ranges.js";
 
 export interface RoundingOptions {
@@ -69,9 +69,13 @@ export async function roundPlan(
   const products = runtimeProducts(run.host.runtime);
   try {
     const chunks = chunksOf(groups);
-    const momentsFor = sampler(run, model, of, { ...options, products, chunks: chunks.length });
+    const gramMatricesFor = sampler(run, model, of, {
+      ...options,
+      products,
+      chunks: chunks.length,
+    });
     for (const chunk of chunks) {
-      const moments = await momentsFor(chunk);
+      const moments = await gramMatricesFor(chunk);
       for (const [g, group] of chunk.entries()) {
         const moment = moments?.[g];
         const found = await roundGroup(group, plan, moment, products);
@@ -98,14 +102,14 @@ function sampler(
   model: Model,
   { sites, plan, batches }: RoundingOf,
   options: RoundingOptions & { readonly products: Products; readonly chunks: number },
-): (groups: readonly Group[]) => Promise<Moments[] | undefined> {
+): (groups: readonly Group[]) => Promise<GramMatrices[] | undefined> {
   const { round, products, chunks, onProgress, signal } = options;
   if (!round || batches === undefined) return () => Promise.resolve(undefined);
   const picked = thinned(batches);
   const total = chunks * picked.length;
   let done = 0;
   return (groups) =>
-    momentsOf(run, model, groups, {
+    gramMatricesOf(run, model, groups, {
       specOf: (activation) => specOf(activation, sites, plan),
       batches: pick(batches, picked),
       products,
@@ -168,7 +172,7 @@ interface GroupRounded {
 async function roundGroup(
   group: Group,
   plan: Plan,
-  moments: Moments | undefined,
+  moments: GramMatrices | undefined,
   products: Products,
 ): Promise<GroupRounded> {
   const views = new Map(group.sites.map((site) => [site.weight.initializer, site.weight]));
@@ -201,7 +205,7 @@ function correct(
   model: Model,
   group: Group,
   weights: GroupRounded["weights"],
-  moments: Moments | undefined,
+  moments: GramMatrices | undefined,
   meansOf: (activation: Value) => Means | undefined,
 ): number {
   // Both of the same rows: means of others differ by more than what quantization does to them.

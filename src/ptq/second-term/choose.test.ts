@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { buildModel, noise } from "../../../test/build.js";
 import { findSites, type LinearSite } from "../../quant/sites.js";
 import { inferTypes } from "../../ops/infer.js";
-import { worthTwoTerms } from "./choose.js";
+import { worthSecondTerms } from "./choose.js";
 
 /** Four layers 8 → 8, and one 8 → 32. */
 function layers(): LinearSite[] {
@@ -16,24 +16,24 @@ function layers(): LinearSite[] {
   return findSites(model).filter((site): site is LinearSite => site.kind === "linear");
 }
 
-const namesOf = (chosen: ReturnType<typeof worthTwoTerms>) =>
+const namesOf = (chosen: ReturnType<typeof worthSecondTerms>) =>
   chosen.flatMap(({ sites }) => sites.map(({ name }) => name));
 
 test("the loudest come first, as many as the share of multiplications allows", () => {
   const all = layers();
   const candidates = all.map((site, i) => ({ sites: [site], noise: [1, 5, 3, 2, 9][i] as number }));
   // The loudest would take half of all multiplications.
-  expect(namesOf(worthTwoTerms(candidates, all, 0.25))).toEqual(["w1", "w2"]);
-  expect(namesOf(worthTwoTerms(candidates, all, 0.7))).toEqual(["w4", "w1"]);
-  expect(worthTwoTerms(candidates, all, 0)).toEqual([]);
+  expect(namesOf(worthSecondTerms(candidates, all, 0.25))).toEqual(["w1", "w2"]);
+  expect(namesOf(worthSecondTerms(candidates, all, 0.7))).toEqual(["w4", "w1"]);
+  expect(worthSecondTerms(candidates, all, 0)).toEqual([]);
 });
 
 test("what makes hardly any noise is not worth a product", () => {
   const all = layers();
   const candidates = all.map((site, i) => ({ sites: [site], noise: i === 0 ? 1 : 0.001 }));
-  expect(namesOf(worthTwoTerms(candidates, all, 1))).toEqual(["w0"]);
+  expect(namesOf(worthSecondTerms(candidates, all, 1))).toEqual(["w0"]);
   const silent = all.map((site) => ({ sites: [site], noise: 0 }));
-  expect(worthTwoTerms(silent, all, 1)).toEqual([]);
+  expect(worthSecondTerms(silent, all, 1)).toEqual([]);
 });
 
 test("a hundredth of all noise is where it begins to be worth it", () => {
@@ -42,5 +42,5 @@ test("a hundredth of all noise is where it begins to be worth it", () => {
     sites: [site],
     noise: [0.9, 0.07, 0.011, 0.009, 0.01][i] as number,
   }));
-  expect(namesOf(worthTwoTerms(candidates, all, 2))).toEqual(["w0", "w1", "w2"]);
+  expect(namesOf(worthSecondTerms(candidates, all, 2))).toEqual(["w0", "w1", "w2"]);
 });

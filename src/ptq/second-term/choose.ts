@@ -1,4 +1,4 @@
-// Which activations are worth two terms: those that cost most when they alone are in 8 bits, as many as a share of all multiplications allows.
+// Which activations are worth a second term: those that cost most when they alone are in 8 bits, as many as a share of all multiplications allows.
 import type { LinearSite } from "../../quant/sites.js";
 import { WORTHWHILE } from "./defaults.js";
 
@@ -13,7 +13,7 @@ export interface Candidate {
  * Chosen candidates in order of their noise. `extra` is the share of all products' multiplications that their second terms may take (per position,
  * K · N each); a candidate that does not fit any more is passed over for a smaller one.
  */
-export function worthTwoTerms(
+export function worthSecondTerms(
   candidates: readonly Candidate[],
   all: readonly LinearSite[],
   extra: number,

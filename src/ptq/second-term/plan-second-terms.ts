@@ -1,9 +1,9 @@
-// The option "high" of accuracy: finds the activations that cost most and plans two terms for them.
+// The option "high" of accuracy: finds the activations that cost most and plans a second term for them.
 import type { RunBatch, RunBatches } from "../../data/run-batches.js";
 import { OptionError, UnsupportedError } from "../../errors.js";
 import type { Value } from "../../graph/graph.js";
 import type { Model } from "../../graph/model.js";
-import { worthTwoTerms } from "./choose.js";
+import { worthSecondTerms } from "./choose.js";
 import { ROWS } from "./defaults.js";
 import type { ActivationSpec, Mode, Plan, SitePlan } from "../../quant/plan.js";
 import type { LinearSite } from "../../quant/sites.js";
@@ -13,7 +13,7 @@ import type { Planned } from "../../plan/plan-model.js";
 import type { Run } from "../../host/run.js";
 import { sensitivities } from "../sensitivity/activations.js";
 
-export interface TwoTermsOptions {
+export interface SecondTermOptions {
   readonly mode: Mode;
   readonly extraProducts: number;
   readonly onProgress: OnProgress;
@@ -21,13 +21,13 @@ export interface TwoTermsOptions {
 }
 
 /** What is planned already, and rows to measure it on. */
-export interface TwoTermsOf extends Pick<Planned, "sites" | "plan"> {
+export interface SecondTermsOf extends Pick<Planned, "sites" | "plan"> {
   readonly batches: RunBatches | undefined;
 }
 
 /** Throws UnsupportedError for a target or a mode that has no such form. */
-function requireTwoTerms(target: Target, mode: Mode): void {
-  if (!target.twoTerms)
+function requireSecondTerms(target: Target, mode: Mode): void {
+  if (!target.secondTerms)
     throw new UnsupportedError(
       `--accuracy high with --target ${target.name}`,
       "its form has no second term",
@@ -41,15 +41,15 @@ function requireTwoTerms(target: Target, mode: Mode): void {
     );
 }
 
-/** The plan with two terms where they are worth it. Throws OptionError without data, as `requireTwoTerms`, and as `sensitivities`. */
-export async function withTwoTerms(
+/** The plan with a second term where they are worth it. Throws OptionError without data, as `requireSecondTerms`, and as `sensitivities`. */
+export async function withSecondTerms(
   run: Run,
   model: Model,
   target: Target,
-  { sites, plan, batches }: TwoTermsOf,
-  options: TwoTermsOptions,
+  { sites, plan, batches }: SecondTermsOf,
+  options: SecondTermOptions,
 ): Promise<{ readonly plan: Plan; readonly activations: number }> {
-  requireTwoTerms(target, options.mode);
+  requireSecondTerms(target, options.mode);
   if (batches === undefined)
     throw new OptionError(
       "accuracy",
@@ -78,7 +78,7 @@ export async function withTwoTerms(
     noise: power,
   }));
   const all = candidates.flatMap((candidate) => candidate.sites);
-  const chosen = worthTwoTerms(candidates, all, options.extraProducts);
+  const chosen = worthSecondTerms(candidates, all, options.extraProducts);
   const names = new Set(chosen.flatMap((one) => one.sites.map(({ name }) => name)));
   return { plan: doubled(plan, names), activations: chosen.length };
 }

@@ -20,7 +20,7 @@ import type { ActivationSpec, Plan, Range } from "../../quant/plan.js";
 import { findSites } from "../../quant/sites.js";
 import { cpu } from "../../targets/cpu.js";
 import { tensorrt } from "../../targets/tensorrt.js";
-import { withTwoTerms } from "../second-term/plan-second-terms.js";
+import { withSecondTerms } from "../second-term/plan-second-terms.js";
 import { sensitivities } from "./activations.js";
 
 const [K, M] = [12, 20];
@@ -118,7 +118,13 @@ describe("a second term", () => {
   ) => {
     const made = model();
     const planned = { sites: findSites(made), plan: planOf(names) };
-    return withTwoTerms(runOn(), made, cpu, { ...planned, batches: run }, { ...options, ...more });
+    return withSecondTerms(
+      runOn(),
+      made,
+      cpu,
+      { ...planned, batches: run },
+      { ...options, ...more },
+    );
   };
   const termsOf = ({ sites }: Plan) =>
     [...sites].map(([name, site]) => [name, site.quantize ? site.activation?.terms : undefined]);
@@ -181,7 +187,7 @@ describe("a second term", () => {
     const made = model();
     const planned = { sites: findSites(made), plan: planOf(["up"]) };
     const on = (target: typeof cpu, mode: "static" | "dynamic", run?: RunBatches) =>
-      withTwoTerms(runOn(), made, target, { ...planned, batches: run }, { ...options, mode });
+      withSecondTerms(runOn(), made, target, { ...planned, batches: run }, { ...options, mode });
     await expect(on(tensorrt, "static", runOf(x))).rejects.toThrow(UnsupportedError);
     await expect(on(cpu, "dynamic", runOf(x))).rejects.toThrow(UnsupportedError);
     await expect(on(cpu, "static")).rejects.toThrow(OptionError);

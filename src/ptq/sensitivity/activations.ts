@@ -1,5 +1,5 @@
 // What each activation alone costs: the float model with one activation at a time in 8 bits, over a few rows of the sample.
-import { batchMaskOf, detectMask, type Masked } from "../../calibrate/taps.js";
+import { batchMaskOf, detectMask, type Masked } from "../../calibrate/observers.js";
 import type { RunBatch } from "../../data/run-batches.js";
 import type { Value } from "../../graph/graph.js";
 import { emit } from "../../graph/match.js";

@@ -4,7 +4,7 @@ import type { Model } from "../../graph/model.js";
 import { parsePlan, type Plan, type SitePlan } from "../../quant/plan.js";
 import { findSites } from "../../quant/sites.js";
 import type { OnProgress } from "../../report/progress.js";
-import type { SiteAloneReport, SiteReport } from "../../report/report.js";
+import type { SiteSensitivityReport, SiteReport } from "../../report/report.js";
 import { choose } from "../../targets/choices.js";
 import { TARGET_NAMES, targetFor, type TargetName } from "../../targets/all.js";
 import type { Target } from "../../targets/target.js";
@@ -20,7 +20,7 @@ import { rangesFrom } from "../ranges.js";
 import { readGraph } from "../../host/read-graph.js";
 import type { FeedPair } from "../../evaluate/site-errors.js";
 
-export interface AloneSettings extends DataSettings {
+export interface SensitivitySettings extends DataSettings {
   readonly plan?: string | undefined;
   readonly onProgress: OnProgress;
 }
@@ -32,11 +32,11 @@ type MakePlanned = (model: Model, plan: Plan | undefined) => Planned;
  * The sites that the plan quantizes (default: the plan of dynamic mode for target cpu), the largest error first. Weights are rounded to the
  * nearest. Throws AlreadyQuantizedError, PlanError, OptionError for a static plan without data, and RuntimeFailedError.
  */
-export async function aloneErrors(
+export async function sensitivitiesOf(
   run: Run,
   feeds: readonly FeedPair[],
-  settings: AloneSettings,
-): Promise<SiteAloneReport[]> {
+  settings: SensitivitySettings,
+): Promise<SiteSensitivityReport[]> {
   const { plan: path, signal, onProgress } = settings;
   const given = path === undefined ? undefined : parsePlan(run.host.readPlan(path), path);
   const mode = given?.mode ?? "dynamic";
@@ -46,7 +46,7 @@ export async function aloneErrors(
   const whole = planned(readGraph(file), given);
   const quantized = [...whole.plan.sites].filter(([, site]) => site.quantize);
   const reference = await outputSums(host, file.path, feeds, signal);
-  const found: SiteAloneReport[] = [];
+  const found: SiteSensitivityReport[] = [];
   for (const [i, [name]] of quantized.entries()) {
     signal?.throwIfAborted();
     const model = readGraph(file);
@@ -73,7 +73,7 @@ async function planner(
   run: Run,
   target: Target,
   mode: Plan["mode"],
-  settings: AloneSettings,
+  settings: SensitivitySettings,
 ): Promise<MakePlanned> {
   const choices = choose(target, mode, {});
   const options = {
@@ -128,13 +128,13 @@ function onlySite(plan: Plan, only: string): Plan {
 function described(
   reports: readonly SiteReport[],
   site: string,
-): Pick<SiteAloneReport, "site" | "kind" | "shape"> {
+): Pick<SiteSensitivityReport, "site" | "kind" | "shape"> {
   const report = reports.find(({ name }) => name === site);
   if (report === undefined) throw new Error(`internal: site "${site}" has no report`);
   return { site, kind: report.kind, shape: report.shape };
 }
 
-function lowest(sums: OutputSums): Pick<SiteAloneReport, "snrDb" | "cosine"> {
+function lowest(sums: OutputSums): Pick<SiteSensitivityReport, "snrDb" | "cosine"> {
   const all = [...sums.values()].map((one) => ({ snrDb: one.snrDb(), cosine: one.cosine() }));
   const [first] = all.toSorted((a, b) => a.snrDb - b.snrDb);
   return first ?? { snrDb: Infinity, cosine: 1 };

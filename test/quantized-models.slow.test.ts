@@ -1,4 +1,4 @@
-// The dynamic edition of every graph at hand: it loads, runs at two shapes, stays close to the float model, and runs in integers where the report says so.
+// The dynamic model of every graph at hand: it loads, runs at two shapes, stays close to the float model, and runs in integers where the report says so.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { importModel } from "../src/graph/import.js";
 import { decodeModel } from "../src/onnx/reader.js";
 import { inspect, NothingToQuantizeError, quantize, RuntimeFailedError } from "../src/node.js";
 import { ortNode } from "../src/runtime/ort-node.js";
-import { lineOf, lowestRatio, runsAtTwoShapes } from "./editions.js";
+import { lineOf, lowestRatio, runsAtTwoShapes } from "./quantized-models.js";
 import { optimizedByOrt, reference } from "./run.js";
 import { foreignGraphs, hasShared, sharedModels, zooGraphs } from "./shared.js";
 
@@ -20,10 +20,10 @@ const INTEGER_PRODUCTS = new Set([
   "QLinearMatMul",
 ]);
 
-const folder = mkdtempSync(join(tmpdir(), "octavo-editions-"));
+const folder = mkdtempSync(join(tmpdir(), "octavo-quantized models-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe.skipIf(!hasShared)("the dynamic edition", () => {
+describe.skipIf(!hasShared)("the dynamic model", () => {
   test.each([...zooGraphs(), ...sharedModels()])(
     "of $name runs at two shapes, in integers at every site that inspect calls INT8",
     async ({ name, path }) => {
@@ -64,7 +64,7 @@ describe.skipIf(!hasShared)("the dynamic edition", () => {
   });
 });
 
-describe.skipIf(!hasShared)("the static edition, calibrated on case 0", () => {
+describe.skipIf(!hasShared)("the static model, calibrated on case 0", () => {
   test.each(zooGraphs())(
     "of $name runs in integers where it is said, close to the float model on case 1",
     async ({ name, path }) => {

@@ -1,4 +1,4 @@
-// What every edition of every graph is held to: it runs at two shapes, and stays close to the float model.
+// What every quantized model of every graph is held to: it runs at two shapes, and stays close to the float model.
 import { expect } from "vitest";
 import { importModel } from "../src/graph/import.js";
 import { openModelFile } from "../src/onnx/files.js";

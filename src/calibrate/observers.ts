@@ -15,13 +15,13 @@ export type Layout = "batch-length" | "length-at-2" | "length-at-3" | "flat";
 /** A layout that a tensor surely has; several of which the first that fits a unit's own dims is taken, if any; or none. */
 export type Masked = Layout | readonly Layout[] | "none";
 
-export interface Tap {
+export interface Observer {
   /** Name of the value. */
   readonly name: string;
   readonly masked: Masked;
 }
 
-export interface Untapped {
+export interface Unobserved {
   readonly name: string;
   readonly reason: string;
 }
@@ -30,12 +30,12 @@ export interface Untapped {
  * Makes values outputs of the model too, after those that it has; returns what cannot be one, with the reason. Inputs stay what they are: their
  * values are in the feeds. Types should have been inferred, so that the new outputs have one.
  */
-export function tapModel(model: Model, names: Iterable<string>): Untapped[] {
+export function addObservers(model: Model, names: Iterable<string>): Unobserved[] {
   const { graph } = model;
   const inside = new Set<string>();
   for (const node of graph.allNodes())
     for (const output of node.outputs) if (output?.graph !== graph) inside.add(output?.name ?? "");
-  const untapped: Untapped[] = [];
+  const unobserved: Unobserved[] = [];
   for (const name of new Set(names)) {
     const value = graph.value(name);
     const reason =
@@ -48,11 +48,11 @@ export function tapModel(model: Model, names: Iterable<string>): Untapped[] {
           : value.dtype !== undefined && DTYPES[value.dtype].kind !== "float"
             ? `its elements are ${value.dtype}, not real`
             : undefined;
-    if (reason !== undefined) untapped.push({ name, reason });
+    if (reason !== undefined) unobserved.push({ name, reason });
     else if (value !== undefined && !value.isInput && !graph.outputs.includes(value))
       graph.addOutput(value);
   }
-  return untapped;
+  return unobserved;
 }
 
 const AXES: Readonly<Record<Exclude<Layout, "flat">, number>> = {

@@ -3,7 +3,7 @@ import { buildModel } from "../../test/build.js";
 import { Graph } from "../graph/graph.js";
 import { verify } from "../graph/verify.js";
 import { inferTypes } from "../ops/infer.js";
-import { detectMask, rowMask, tapModel } from "./taps.js";
+import { detectMask, rowMask, addObservers } from "./observers.js";
 
 describe("tapping", () => {
   const model = () =>
@@ -27,24 +27,24 @@ describe("tapping", () => {
     });
 
   test("adds outputs after those there are, once each; inputs and outputs stay", () => {
-    const tapped = model();
-    inferTypes(tapped);
-    expect(tapModel(tapped, ["hidden", "x", "y", "hidden"])).toEqual([]);
-    expect(tapped.graph.outputs.map(({ name }) => name)).toEqual(["y", "hidden"]);
-    verify(tapped);
+    const observed = model();
+    inferTypes(observed);
+    expect(addObservers(observed, ["hidden", "x", "y", "hidden"])).toEqual([]);
+    expect(observed.graph.outputs.map(({ name }) => name)).toEqual(["y", "hidden"]);
+    verify(observed);
   });
 
-  test("reports what cannot be tapped, with the reason", () => {
-    const tapped = model();
-    inferTypes(tapped);
-    const reasons = tapModel(tapped, ["inner", "w", "none", "condition"]);
+  test("reports what cannot be observed, with the reason", () => {
+    const observed = model();
+    inferTypes(observed);
+    const reasons = addObservers(observed, ["inner", "w", "none", "condition"]);
     expect(reasons.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
       "inner: it is inside the body of an If, Loop or Scan",
       "w: it is a constant",
       "none: the graph has no such value",
       "condition: its elements are bool, not real",
     ]);
-    expect(tapped.graph.outputs).toHaveLength(1);
+    expect(observed.graph.outputs).toHaveLength(1);
   });
 });
 
