@@ -321,7 +321,8 @@ describe("outputs", () => {
 
 describe("success is status 0", () => {
   test("quantize reports what was written and how close it is", async () => {
-    const result = await octavo("quantize", at("model.onnx"), "--json");
+    // Weights whose sums no CPU saturates: then no CPU has anything to add.
+    const result = await octavo("quantize", at("model.onnx"), "--reduce-range", "--json");
     expect([result.status, result.stderr]).toEqual([0, ""]);
     const report = json(result);
     expect(report).toMatchObject({
@@ -338,7 +339,7 @@ describe("success is status 0", () => {
   });
 
   test("in text, quantize says the same", async () => {
-    const { status, stdout, stderr } = await octavo("quantize", at("model.onnx"));
+    const { status, stdout, stderr } = await octavo("quantize", at("model.onnx"), "--reduce-range");
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^ {2}sites {3}1 of 1 site in INT8$/m);
     expect(stdout).toMatch(/^ {2}check {3}y \d\d\.\d dB signal-to-noise/m);

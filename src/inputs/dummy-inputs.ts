@@ -69,6 +69,19 @@ export function syntheticDims(
   return Object.fromEntries(profile.inputs.map((input) => [input.name, dimsOf(input, sizes)]));
 }
 
+/** The same for inputs whose rank is known, as a function of the batch and the length: what a profile of shapes may ask for. */
+export function dimsBySize(
+  model: Model,
+): (size: Pick<FeedOptions, "batch" | "length">) => Record<string, readonly number[]> {
+  const unknown = new Set(
+    model.graph.inputs.filter(({ shape }) => shape === undefined).map(({ name }) => name),
+  );
+  return (size) =>
+    Object.fromEntries(
+      Object.entries(syntheticDims(model, size)).filter(([name]) => !unknown.has(name)),
+    );
+}
+
 function chooseSizes(profile: InputProfile, options: FeedOptions): Sizes {
   const { inputs, maxLength = Infinity } = profile;
   const batch = options.batch ?? 1;

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withoutSaturation } from "../../test/integer-sums.js";
 import { buildModel, bytesOf, noise, type Builder } from "../../test/build.js";
 import { run } from "../cli/run.js";
 import { calibrate, quantize } from "../node.js";
@@ -167,7 +168,7 @@ describe("what lies beyond the ranges, on rows of another draw", () => {
     const options = { mode: "static", data: at("alike.jsonl"), output: at("alike.onnx") } as const;
     const { report } = await quantize(at("loud.onnx"), options);
     expect(report.clipped).toEqual([{ site: "weight", operand: "activation", share: 0 }]);
-    expect(report.warnings).toEqual([]);
+    expect(withoutSaturation(report.warnings)).toEqual([]);
   });
 
   test("a share and a warning that names the site, where statistics are of quieter data", async () => {

@@ -138,7 +138,7 @@ describe("export-triton", () => {
     );
     await expect(
       exportTriton(small("my model.onnx"), { output: at("repository") }),
-    ).rejects.toThrow(/--name/);
+    ).rejects.toThrow(/"name"/);
     const odd = at("odd.onnx");
     writeFileSync(odd, bytesOf(buildModel((b) => b.output(b.input("x", ["n"], "complex64")))));
     await expect(exportTriton(odd, { output: at("repository") })).rejects.toThrow(UnsupportedError);

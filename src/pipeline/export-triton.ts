@@ -6,9 +6,10 @@ import { decodeModel } from "../onnx/reader.js";
 import { inferTypes } from "../ops/infer.js";
 import { quantizedForm } from "../quant/already.js";
 import { REPORT_VERSION, type ExportTritonReport } from "../report/report.js";
-import { maxLengthOf } from "../inputs/length.js";
+import { dimsBySize } from "../inputs/dummy-inputs.js";
 import { requestCommand, startCommand, type Serving } from "../targets/triton-commands.js";
-import { fedInputs, foreignToTensorrt, tritonConfig, tritonModel } from "../targets/triton.js";
+import { foreignToTensorrt, tritonConfig, tritonModel } from "../targets/triton.js";
+import type { DimsOf } from "../targets/target.js";
 import { trtexecCommand } from "../targets/trtexec.js";
 import type { Host, OpenedModel } from "../host/host.js";
 import { withRun } from "../host/run.js";
@@ -44,7 +45,8 @@ export async function exportTritonModel(
     inferTypes(model);
     const served = tritonModel(model);
     const batched = served.unbatched === undefined && maxBatch > 0;
-    const text = tritonConfig(model, { name, target, maxBatch, maxLength: maxLengthOf(model) });
+    const dimsOf: DimsOf = dimsBySize(model);
+    const text = tritonConfig(model, { name, target, maxBatch, dimsOf });
 
     signal?.throwIfAborted();
     onProgress({ step: "writing", done: 0, total: 0 });
@@ -66,6 +68,7 @@ export async function exportTritonModel(
       ...commandsFor(model, served, {
         path,
         target,
+        dimsOf,
         serving: { name, repository: host.absolute(output), gpu: target === "tensorrt" },
         maxBatch: batched ? maxBatch : undefined,
       }),
@@ -83,20 +86,20 @@ function commandsFor(
   how: {
     readonly path: string;
     readonly target: string;
+    readonly dimsOf: DimsOf;
     readonly serving: Serving;
     readonly maxBatch: number | undefined;
   },
 ): Pick<ExportTritonReport, "startCommand" | "requestCommand" | "engineCommand"> {
-  const { path, target, serving, maxBatch } = how;
+  const { path, target, dimsOf, serving, maxBatch } = how;
   const commands = {
     startCommand: startCommand(serving),
-    requestCommand: requestCommand(serving, inputs),
+    requestCommand: requestCommand(serving, inputs, dimsOf),
   };
   if (target !== "tensorrt") return commands;
   const engine = {
     path,
-    inputs: fedInputs(model),
-    maxLength: maxLengthOf(model),
+    dimsOf,
     maxBatch,
     // Such a file holds the types of all that it does.
     fp16: [...model.graph.initializers()].some(({ dtype }) => dtype === "float16"),

@@ -5,13 +5,12 @@ import { checkFeeds, checkWarnings } from "../evaluate/check.js";
 import { evaluationOf, type PairEvaluation } from "../evaluate/score.js";
 import { floatAnswers, verify, type Verification, type Verified } from "../evaluate/verify.js";
 import { exportModel } from "../graph/export.js";
-import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { Host } from "../host/host.js";
 import { readGraph } from "../host/read-graph.js";
 import { withRun, type Run } from "../host/run.js";
 import { undoOnFailure, withSession } from "../host/sessions.js";
-import { maxLengthOf } from "../inputs/length.js";
+import { dimsBySize } from "../inputs/dummy-inputs.js";
 import { QUANTIZE_DEFAULTS } from "../options/defaults.js";
 import { quantizeSettings, type AnyQuantizeOptions } from "../options/quantize.js";
 import { requireOneForm } from "../options/weight-options.js";
@@ -185,8 +184,7 @@ async function planned(
   const partsAt = partsOf(sites, plan, choices);
   const nextCommand = target.command?.({
     path: output,
-    inputs: inputsOf(model),
-    maxLength: maxLengthOf(model),
+    dimsOf: dimsBySize(model),
     fp16: choices.fp16,
   });
   lowerPlan(model, sites, plan, target, { ...choices, weights });
@@ -287,10 +285,6 @@ function reportOf(
       ...clippingWarnings(clipped ?? []),
     ],
   };
-}
-
-function inputsOf({ graph }: Model): Value[] {
-  return graph.inputs.filter((value) => value.tensor === undefined);
 }
 
 /** The same quantized model with other options, for its check alone. */

@@ -77,11 +77,15 @@ export type Fate =
   | { readonly runs: "stored"; readonly reason: string }
   | { readonly runs: "float"; readonly reason: string };
 
+/** The dims of each input that is fed, by name, for a batch of texts of a length; 0 tokens of earlier runs are never asked for. */
+export type DimsOf = (size: {
+  readonly batch: number;
+  readonly length: number;
+}) => Readonly<Record<string, readonly number[]>>;
+
 export interface WrittenModel {
   readonly path: string;
-  readonly inputs: readonly Value[];
-  /** Tokens of a row at most, where the model's tables end. */
-  readonly maxLength: number | undefined;
+  readonly dimsOf: DimsOf;
   readonly fp16: boolean;
   /** Rows of the largest batch; default: what is usual. */
   readonly maxBatch?: number | undefined;

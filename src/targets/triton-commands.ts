@@ -1,11 +1,12 @@
 // How to start Triton on a model repository and how to ask it something: lines for a shell.
+import type { DimsOf } from "./target.js";
 import type { TritonTensor } from "./triton.js";
 import { quoted } from "./trtexec.js";
 
 /** The server's image; any later release does as well. */
 const IMAGE = "nvcr.io/nvidia/tritonserver:25.06-py3";
 const ADDRESS = "localhost:8000";
-/** Of a free dim in the example; a batch is one request. */
+/** Tokens of the example; a batch is one request. */
 const LENGTH = 4;
 /** Values of an example at most: a line that people can read. */
 const MOST = 64;
@@ -37,10 +38,15 @@ const EXAMPLES: Readonly<Record<string, number | boolean | string | undefined>> 
 };
 
 /** A request of the KServe protocol with dummy values; the model's configuration is asked for where such a request would be no line. */
-export function requestCommand({ name }: Serving, inputs: readonly TritonTensor[]): string {
+export function requestCommand(
+  { name }: Serving,
+  inputs: readonly TritonTensor[],
+  dimsOf: DimsOf,
+): string {
+  const sizes = dimsOf({ batch: 1, length: LENGTH });
   const model = `${ADDRESS}/v2/models/${name}`;
-  const tensors = inputs.map(({ name: input, requestType, dims }) => {
-    const shape = dims.map((dim, axis) => (dim >= 0 ? dim : axis === 0 ? 1 : LENGTH));
+  const tensors = inputs.map(({ name: input, requestType }) => {
+    const shape = sizes[input] ?? [];
     const own = shape.length === 0 ? [1] : shape;
     const count = own.reduce((product, dim) => product * dim, 1);
     const value = requestType in EXAMPLES ? EXAMPLES[requestType] : 1;

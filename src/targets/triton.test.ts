@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { buildModel, floats, type Builder } from "../../test/build.js";
 import { messagesOf, parsePbtxt, stringOf, type Fields } from "../../test/pbtxt.js";
 import { UnsupportedError } from "../errors.js";
+import { dimsBySize } from "../inputs/dummy-inputs.js";
 import type { TargetName } from "./all.js";
 import { message, text } from "./pbtxt.js";
 import { requestCommand, startCommand } from "./triton-commands.js";
@@ -25,7 +26,8 @@ function configured(
     value.dtype ??= "float32";
     value.shape ??= source?.shape;
   }
-  const config = parsePbtxt(tritonConfig(model, { name: "reviews", target, maxBatch }));
+  const dimsOf = dimsBySize(model);
+  const config = parsePbtxt(tritonConfig(model, { name: "reviews", target, maxBatch, dimsOf }));
   const io = (field: string) =>
     messagesOf(config, field).map((one) => ({
       name: stringOf(one, "name"),
@@ -33,7 +35,13 @@ function configured(
       dims: one.get("dims"),
       ...(one.has("reshape") ? { reshape: messagesOf(one, "reshape")[0]?.get("shape") } : {}),
     }));
-  return { config, inputs: io("input"), outputs: io("output"), tensors: tritonModel(model) };
+  return {
+    dimsOf,
+    config,
+    inputs: io("input"),
+    outputs: io("output"),
+    tensors: tritonModel(model),
+  };
 }
 
 describe("config.pbtxt", () => {
@@ -55,8 +63,14 @@ describe("config.pbtxt", () => {
     const model = buildModel((b) => b.output(b.op("y", "Relu", [b.input("x", ["n", 4])])));
     for (const value of model.graph.outputs)
       Object.assign(value, { dtype: "float32", shape: ["n", 4] });
-    expect(tritonConfig(model, { name: "m", target: "openvino", maxBatch: 8 }))
-      .toMatchInlineSnapshot(`
+    expect(
+      tritonConfig(model, {
+        name: "m",
+        target: "openvino",
+        maxBatch: 8,
+        dimsOf: dimsBySize(model),
+      }),
+    ).toMatchInlineSnapshot(`
       "name: "m"
       backend: "openvino"
       default_model_filename: "model.onnx"
@@ -214,8 +228,9 @@ describe("commands", () => {
   });
 
   test("ask for a prediction with values of the right number and type", () => {
-    const { inputs } = configured(encoder).tensors;
-    const [, body = ""] = /-d '(.*)'$/.exec(requestCommand(serving, inputs)) ?? [];
+    const { tensors, dimsOf } = configured(encoder);
+    const request = requestCommand(serving, tensors.inputs, dimsOf);
+    const [, body = ""] = /-d '(.*)'$/.exec(request) ?? [];
     expect(JSON.parse(body)).toEqual({
       inputs: ["input_ids", "attention_mask"].map((name) => ({
         name,
@@ -230,7 +245,7 @@ describe("commands", () => {
     const large = configured((b) =>
       b.output(b.op("y", "Relu", [b.input("x", ["n", 3, 224, 224])])),
     );
-    expect(requestCommand(serving, large.tensors.inputs)).toBe(
+    expect(requestCommand(serving, large.tensors.inputs, large.dimsOf)).toBe(
       "curl localhost:8000/v2/models/reviews/config",
     );
   });

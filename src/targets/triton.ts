@@ -6,6 +6,7 @@ import type { DType } from "../onnx/dtypes.js";
 import type { TargetName } from "./all.js";
 import { message, text, word, type Field } from "./pbtxt.js";
 import { shapeProfiles } from "./trtexec.js";
+import type { DimsOf } from "./target.js";
 
 interface Backend {
   readonly backend: "onnxruntime" | "openvino";
@@ -63,8 +64,8 @@ export interface TritonSettings {
   readonly target: TargetName;
   /** Requests in a batch at most. */
   readonly maxBatch: number;
-  /** Tokens of a row at most, where the model has a limit. */
-  readonly maxLength?: number | undefined;
+  /** For the shapes that an engine is built for. */
+  readonly dimsOf: DimsOf;
 }
 
 /** Operators that the target's engine does not have: their nodes run one by one elsewhere. */
@@ -162,7 +163,7 @@ export function tritonConfig(model: Model, settings: TritonSettings): string {
   if (accelerator !== undefined)
     fields.push([
       "optimization",
-      acceleration(model, settings.maxLength, batched ? maxBatch : undefined),
+      acceleration(model, settings.dimsOf, batched ? maxBatch : undefined),
     ]);
   return message(fields).body;
 }
@@ -179,13 +180,11 @@ function io({ name, type, dims }: TritonTensor, batched: boolean) {
   ]);
 }
 
-function acceleration(model: Model, maxLength: number | undefined, maxBatch: number | undefined) {
+function acceleration(model: Model, dimsOf: DimsOf, maxBatch: number | undefined) {
   const inputs = fedInputs(model);
   // Names that hold the separators of a profile cannot stand in one; then an engine is built for each new shape.
   const profiled = !inputs.some(({ name }) => /[:,]/.test(name));
-  const profiles = profiled
-    ? shapeProfiles(inputs, { maxBatch, ...(maxLength === undefined ? {} : { maxLength }) })
-    : [];
+  const profiles = profiled ? shapeProfiles(dimsOf, maxBatch) : [];
   const keys = [
     ["precision_mode", precisionOf(model)],
     ["trt_engine_cache_enable", "1"],

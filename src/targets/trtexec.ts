@@ -1,6 +1,5 @@
 // The trtexec command that builds an engine from a written model, for people to run where the GPU is.
-import type { Dim, Value } from "../graph/graph.js";
-import type { WrittenModel } from "./target.js";
+import type { DimsOf, WrittenModel } from "./target.js";
 
 /** Sizes of free dims: the smallest, the one that is tuned for, the largest. */
 const BATCH = [1, 8, 32];
@@ -8,19 +7,11 @@ const LENGTH = [1, 128, 512];
 const PROFILES = ["minShapes", "optShapes", "maxShapes"];
 
 /**
- * One line for a shell. Free first dims are taken for the batch, other free dims for the length. FP16 models are strongly typed: all that is not quantized has its
- * type in the file; in others TensorRT chooses FP16 where that is faster.
+ * One line for a shell. FP16 models are strongly typed: all that is not quantized has its type in the file; in others TensorRT chooses FP16 where that
+ * is faster.
  */
-export function trtexecCommand({
-  path,
-  inputs,
-  maxLength = Infinity,
-  maxBatch,
-  fp16,
-}: WrittenModel): string {
-  const profiles = shapeProfiles(inputs, { maxLength, maxBatch }).map(
-    (shapes, i) => `--${PROFILES[i]}=${shapes}`,
-  );
+export function trtexecCommand({ path, dimsOf, maxBatch, fp16 }: WrittenModel): string {
+  const profiles = shapeProfiles(dimsOf, maxBatch).map((shapes, i) => `--${PROFILES[i]}=${shapes}`);
   const engine = path.replace(/(\.onnx)?$/, ".plan");
   return [
     "trtexec",
@@ -33,29 +24,16 @@ export function trtexecCommand({
 
 /**
  * The smallest, the usual and the largest shape of every input as TensorRT's tools spell them (`ids:1x1,mask:1x1`); none where all dims are fixed.
- * The largest has `maxBatch` as its free first dims; `maxLength` bounds the other free ones.
+ * The largest has `maxBatch` rows. What a dim is (tokens, earlier tokens, the side of an image) `dimsOf` knows.
  */
-export function shapeProfiles(
-  inputs: readonly Value[],
-  { maxLength = Infinity, maxBatch }: { maxLength?: number; maxBatch?: number | undefined } = {},
-): string[] {
-  if (!inputs.some(({ shape }) => shape?.some(isFree) === true)) return [];
+export function shapeProfiles(dimsOf: DimsOf, maxBatch: number | undefined): string[] {
   const batches = maxBatch === undefined ? BATCH : [1, Math.min(8, maxBatch), maxBatch];
-  return batches.map((batch, i) => {
-    const length = Math.min(LENGTH[i] ?? 1, maxLength);
-    return inputs.map((input) => sized(input, batch, length)).join(",");
-  });
-}
-
-function isFree(dim: Dim): boolean {
-  return typeof dim !== "number";
-}
-
-function sized({ name, shape = [] }: Value, batch: number, length: number): string {
-  const dims = shape.map((dim, axis) =>
-    typeof dim === "number" ? dim : axis === 0 ? batch : length,
+  const profiles = batches.map((batch, i) =>
+    Object.entries(dimsOf({ batch, length: LENGTH[i] ?? 1 }))
+      .map(([name, dims]) => `${name}:${dims.join("x")}`)
+      .join(","),
   );
-  return `${name}:${dims.join("x")}`;
+  return new Set(profiles).size === 1 ? [] : profiles;
 }
 
 /** As a POSIX shell takes it for one word. */
