@@ -48,6 +48,7 @@ export type {
   LoweringOptions,
   ResidualChoice,
   Target,
+  DimsOf,
 } from "./targets/target.js";
 export { inferTypes } from "./ops/infer.js";
 export { float32Tensor, int64Tensor, lazyTensor, tensorOf } from "./onnx/tensor.js";
@@ -63,7 +64,7 @@ export * from "./errors.js";
 
 // What the types above contain.
 export type { Backward } from "./autodiff/backward.js";
-export type { Attributes, GraphBuilder } from "./graph/builder.js";
+export type { Attributes, BuilderOptions, GraphBuilder, Inputs, Naming } from "./graph/builder.js";
 export type { GradientRule, GradientTable } from "./autodiff/rule.js";
 export type { Attribute, AttributeInput, AttributeValue } from "./graph/attribute.js";
 export type { NewNode } from "./graph/graph.js";
@@ -155,4 +156,5 @@ export type {
   TrainingBatch,
   TrainingBatches,
   TrainingState,
+  LateOptions,
 } from "./train/training.js";

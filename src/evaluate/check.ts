@@ -127,20 +127,31 @@ export async function checkAgainst(
 /** What the user must not overlook. */
 export function checkWarnings({ outputs, inputs, ...ratios }: CheckReport): string[] {
   const on = inputs === "data" ? "rows of the data" : "dummy inputs";
-  const far = outputs.flatMap(({ name, snrDb = Infinity, agreement = 1 }) => {
-    if (snrDb < LOW_SNR_DB)
+  const far = outputs.flatMap(({ name, snrDb, agreement }) => {
+    if (snrDb === undefined && agreement === undefined)
       return [
-        `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on ${on}, ` +
-          `where at least ${LOW_SNR_DB} is expected. Measure the accuracy on data of yours before using this quantized model.`,
+        `Output "${name}" was not compared: on ${on} it is empty, or holds nothing but NaN, infinities or filler. ` +
+          (inputs === "data"
+            ? "Give other data (--data)."
+            : "Give data that it says something about (--data)."),
       ];
-    if (agreement < LOW_AGREEMENT)
-      return [
-        `Output "${name}" equals the float model's in ${(agreement * 100).toFixed(0)} % of its elements only, on ${on}. ` +
-          `Measure the accuracy on data of yours before using this quantized model.`,
-      ];
-    return [];
+    return farWarnings(name, on, snrDb, agreement);
   });
   return [...far, ...saturationWarnings(ratios)];
+}
+
+function farWarnings(name: string, on: string, snrDb = Infinity, agreement = 1): string[] {
+  if (snrDb < LOW_SNR_DB)
+    return [
+      `Output "${name}" is far from the float model's: ${snrDb.toFixed(1)} dB signal-to-noise on ${on}, ` +
+        `where at least ${LOW_SNR_DB} is expected. Measure the accuracy on data of yours before using this quantized model.`,
+    ];
+  if (agreement < LOW_AGREEMENT)
+    return [
+      `Output "${name}" equals the float model's in ${(agreement * 100).toFixed(0)} % of its elements only, on ${on}. ` +
+        `Measure the accuracy on data of yours before using this quantized model.`,
+    ];
+  return [];
 }
 
 function saturationWarnings({
@@ -175,7 +186,7 @@ function failureOf(error: unknown): RuntimeFailedError {
   throw error;
 }
 
-/** Rows of data count together, since one alone may have next to no signal; of dummy inputs the worst counts. */
+/** Rows of data count together, since one alone may have next to no signal; of dummy inputs the worst counts. Neither figure where there was nothing to compare. */
 function compare(
   name: string,
   pairs: readonly (readonly [RuntimeTensor, RuntimeTensor])[],
@@ -185,16 +196,15 @@ function compare(
     const [reference, candidate] = [realsOf(left), realsOf(right)];
     return reference === undefined || candidate === undefined ? [] : [{ reference, candidate }];
   });
-  if (reals.length > 0) {
-    const snrDb = together
-      ? signalToNoise(...reals)
-      : Math.min(...reals.map((pair) => signalToNoise(pair)));
-    return { name, snrDb };
-  }
-  return {
-    name,
-    agreement: Math.min(...pairs.map(([left, right]) => agreementOf(left, right))),
-  };
+  const isReal = reals.length > 0;
+  const each = isReal
+    ? together
+      ? [signalToNoise(...reals)]
+      : reals.map((pair) => signalToNoise(pair))
+    : pairs.map(([left, right]) => agreementOf(left, right));
+  const told = each.filter((value) => !Number.isNaN(value));
+  if (told.length === 0) return { name };
+  return { name, [isReal ? "snrDb" : "agreement"]: Math.min(...told) };
 }
 
 /** `3 × 40`: the dims of the first input, which is the widest that there is to tell. */

@@ -78,11 +78,12 @@ export function outputErrors(): OutputErrors {
       }
     },
     reports: () => [
-      ...[...sums].map(([name, own]) => ({ name, snrDb: own.snrDb(), cosine: own.cosine() })),
-      ...[...counts].map(([name, { equal, of }]) => ({
-        name,
-        agreement: of === 0 ? 1 : equal / of,
-      })),
+      ...[...sums].map(([name, own]) =>
+        own.compared() === 0 ? { name } : { name, snrDb: own.snrDb(), cosine: own.cosine() },
+      ),
+      ...[...counts].map(([name, { equal, of }]) =>
+        of === 0 ? { name } : { name, agreement: equal / of },
+      ),
     ],
   };
 }

@@ -52,7 +52,9 @@ test("whole numbers agree by the share that is equal", () => {
     data: Int32Array.from(data),
   });
   expect(agreementOf(tensor(1, 2, 3, 4), tensor(1, 2, 5, 4))).toBe(0.75);
-  expect(agreementOf(tensor(), tensor())).toBe(1);
+  // Of none there is nothing to say.
+  expect(agreementOf(tensor(), tensor())).toBeNaN();
+  expect(agreementOf(tensor(1), tensor())).toBe(0);
   expect(realsOf(tensor(1))).toBeUndefined();
   const half = { dtype: "float16", dims: [2], data: Uint16Array.of(0x3c00, 0xc000) } as const;
   expect(Array.from(realsOf(half) ?? [])).toEqual([1, -2]);

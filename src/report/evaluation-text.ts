@@ -124,7 +124,8 @@ export function agreement(report: AgreementReport): string {
 }
 
 function tensorError({ name, snrDb, cosine, agreement: same }: TensorErrorReport): string {
-  if (snrDb === undefined) return `${printable(name)}: ${percent(same ?? NaN)} the same`;
+  if (snrDb === undefined)
+    return `${printable(name)}: ${same === undefined ? "nothing to compare" : `${percent(same)} the same`}`;
   return `${printable(name)}: ${decibels(snrDb)}, cosine ${(cosine ?? NaN).toFixed(6)}`;
 }
 

@@ -94,7 +94,7 @@ export interface TensorErrorReport {
   readonly snrDb?: number;
   /** Cosine of the two tensors as one vector each; absent for whole numbers. */
   readonly cosine?: number;
-  /** Share of equal elements, for whole numbers. */
+  /** Share of equal elements, for whole numbers. Absent as the others are where there is nothing to compare. */
   readonly agreement?: number;
 }
 

@@ -25,7 +25,7 @@ export interface CheckReport {
   readonly inputs: "synthetic" | "data";
   /** batch × length of the inputs; of data, how many rows. */
   readonly shapes: readonly string[];
-  /** Per output, the lowest over all dummy inputs, or that of all rows of data together; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. */
+  /** Per output, the lowest over all dummy inputs, or that of all rows of data together; Infinity (null in JSON) where nothing differs. Integer outputs give their agreement. Neither where there was nothing to compare: an empty output, or filler alone. */
   readonly outputs: readonly {
     readonly name: string;
     readonly snrDb?: number;

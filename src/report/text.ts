@@ -197,9 +197,11 @@ function siteTotals(sites: readonly SiteReport[]): string {
 function check(report: CheckReport | undefined, style: Style): string | Cell {
   if (report === undefined) return { text: "not made", style: style.colors.dim };
   const outputs = report.outputs.map(({ name, snrDb, agreement }) =>
-    snrDb === undefined
-      ? `${printable(name)} ${percent(agreement ?? 0)} equal`
-      : `${printable(name)} ${decibels(snrDb)} signal-to-noise`,
+    snrDb !== undefined
+      ? `${printable(name)} ${decibels(snrDb)} signal-to-noise`
+      : agreement === undefined
+        ? `${printable(name)} not compared`
+        : `${printable(name)} ${percent(agreement)} equal`,
   );
   return (
     `${outputs.join(", ")}; against the float model ` +

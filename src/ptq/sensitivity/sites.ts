@@ -135,7 +135,8 @@ function described(
 }
 
 function lowest(sums: OutputSums): Pick<SiteSensitivityReport, "snrDb" | "cosine"> {
-  const all = [...sums.values()].map((one) => ({ snrDb: one.snrDb(), cosine: one.cosine() }));
+  const told = [...sums.values()].filter((one) => one.compared() > 0);
+  const all = told.map((one) => ({ snrDb: one.snrDb(), cosine: one.cosine() }));
   const [first] = all.toSorted((a, b) => a.snrDb - b.snrDb);
   return first ?? { snrDb: Infinity, cosine: 1 };
 }
