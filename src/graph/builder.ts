@@ -6,7 +6,7 @@ import { Graph, type Dim, type NewNode, type Node, type Value } from "./graph.js
 import type { Model } from "./model.js";
 
 export type Attributes = Readonly<Record<string, AttributeInput>>;
-type Inputs = readonly (Value | undefined)[];
+export type Inputs = readonly (Value | undefined)[];
 
 export interface BuilderOptions {
   /** Put nodes before this one; default: at the end. */

@@ -78,7 +78,7 @@ const FOREIGN_TO_TENSORRT: ReadonlySet<string> = new Set([
 ]);
 
 /** What clients feed: inputs without a default. */
-export function fedInputs({ graph }: Model): Value[] {
+function fedInputs({ graph }: Model): Value[] {
   return graph.inputs.filter((value) => value.tensor === undefined);
 }
 
