@@ -1,5 +1,4 @@
 // What a target is: where the model will run, hence what is legal, how it is lowered, and what will run in INT8 there.
-import type { Value } from "../graph/graph.js";
 import type { Model } from "../graph/model.js";
 import type { Operand } from "../quant/operands.js";
 import type {
