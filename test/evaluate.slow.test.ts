@@ -6,12 +6,16 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { recordsFor } from "../bench/datasets.js";
 import { evaluate } from "../src/node.js";
+import { saturates } from "./integer-sums.js";
 import { sharedModels } from "./shared.js";
 
 interface Result {
   readonly task: string;
   readonly float: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
+
+/** Correlations of float32 outputs: those of the reference are of a CPU with VNNI, whose float kernels add in another order than those of CPUs without. */
+const CORRELATION_WITHIN = saturates ? 1e-8 : 1e-9;
 
 /** Names of the reference's scores, and ours. */
 const NAMES: Readonly<Record<string, string>> = { entity_f1: "f1" };
@@ -33,7 +37,8 @@ function expectScores(
   expect(wanted.length).toBeGreaterThan(0);
   for (const [name, score] of wanted) {
     const metric = metrics.find((each) => each.name === (NAMES[name] ?? name));
-    expect(Math.abs((metric?.value ?? NaN) - score), name).toBeLessThan(1e-9);
+    const within = /pearson|spearman/.test(name) ? CORRELATION_WITHIN : 1e-9;
+    expect(Math.abs((metric?.value ?? NaN) - score), name).toBeLessThan(within);
   }
 }
 

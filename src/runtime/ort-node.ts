@@ -41,12 +41,14 @@ const DATA_FOLDER = "session.model_external_initializers_file_folder_path";
 
 const PACKAGE = "onnxruntime-node";
 
-/** Loads the library. Throws what `import` throws. */
+/** Loads the library. Throws what `import` throws. @internal */
 type Library = () => Promise<typeof Ort>;
 
 /**
  * Runs models on the CPU of this machine. A run blocks the thread it is called on until it is done: sessions that shall run beside other
  * work belong into worker threads. `load` throws RuntimeMissingError where the package is not installed, `version` says so.
+ *
+ * @internal Its declaration would need that of the library.
  */
 export function ortNodeOf(library: Library = () => import("onnxruntime-node")): Runtime {
   return {
