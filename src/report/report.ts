@@ -121,7 +121,7 @@ export interface CalibrationReport {
   /** Weights that were rounded against the covariance of their inputs, and biases that were corrected. */
   readonly rounded: number;
   readonly corrected: number;
-  /** Activations that are written as a second term. */
+  /** Activations that have a second term. */
   readonly secondTerms: number;
   readonly seconds: number;
 }

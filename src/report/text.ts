@@ -134,7 +134,7 @@ function improvements(calibration: CalibrationReport | undefined): string {
     [smoothed, "activation", "smoothed"],
     [rounded, "weight", "rounded on data"],
     [corrected, "bias", "corrected", "biases"],
-    [secondTerms, "activation", "in a second term"],
+    [secondTerms, "activation", "with a second term"],
   ];
   return parts
     .filter(([count]) => count > 0)

@@ -97,7 +97,7 @@ export interface Target {
   readonly modes: readonly Mode[];
   /** Whether its quantized models run as they are checked: on a CPU like this one, in the same runtime. */
   readonly runsInHost?: boolean;
-  /** Whether an activation may be written as a second term. */
+  /** Whether an activation may have a second term. */
   readonly secondTerms: boolean;
   /** Forms of weights that it writes. */
   readonly weightForms: readonly WeightForm[];
